@@ -1,0 +1,305 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""From what was written to a checked definition. Every mistake is reported at once, and nothing runs before."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
+
+from . import docker_arguments
+from .errors import DefinitionError, Problem, nearest, not_a_mapping, quoted
+from .keywords import DEFAULT, GROUPS, OLD_SECTIONS, RESOURCES, SUBSET, Keyword, Table
+from .model import Definition, ResourceDefinition
+from .paths import ServicePath
+from .references import References, scoped_value
+from .types import ITEMS
+
+_RID = re.compile(r"([a-z]+)#([A-Za-z0-9_]{1,16})")
+_SUBSET_RID = re.compile(r"subset#([a-z]+):([A-Za-z0-9_.-]{1,32})")
+
+RawDefinitions = Mapping[str, Mapping[str, Any]]
+
+
+def parse_all(raw: RawDefinitions, node: str) -> Dict[str, Definition]:
+    """Check all the definitions of a node, alone and together.
+
+    `raw` maps a service path to its sections; keywords of DEFAULT may stand at the top level beside the sections.
+    Raises DefinitionError with every problem.
+    """
+    problems: List[Problem] = []
+    definitions: Dict[str, Definition] = {}
+    if not isinstance(raw, Mapping):
+        raise not_a_mapping(raw)
+    for name, sections in raw.items():
+        try:
+            definition = parse(name, sections, node)
+        except DefinitionError as error:
+            problems.extend(error.problems)
+        else:
+            definitions[str(definition.path)] = definition
+    problems.extend(_clashes([definition for definition in definitions.values() if definition.runs_here]))
+    if problems:
+        raise DefinitionError(problems)
+    return definitions
+
+
+def parse(name: str, raw: Mapping[str, Any], node: str) -> Definition:
+    """Check one definition. Raises DefinitionError."""
+    try:
+        path = ServicePath.parse(name)
+    except ValueError as error:
+        raise DefinitionError([Problem(quoted(name), "", "", str(error))]) from error
+    return _Parser(path, node).parse(raw)
+
+
+class _Parser:
+    """Reads one definition for one node and collects its problems."""
+
+    def __init__(self, path: ServicePath, node: str):
+        self._path = path
+        self._node = node
+        self._problems: List[Problem] = []
+        self._references = References(path, node, {})
+        self._here = True
+        self._old_sections: Dict[str, str] = {}
+        self._written: Dict[Tuple[str, str], str] = {}
+
+    def parse(self, raw: Mapping[str, Any]) -> Definition:
+        sections = self._sections(raw)
+        env = {str(key): value for key, value in sections.pop("env", {}).items()}
+        self._references = References(self._path, self._node, {"env": env})
+        nodes = self._node_list(sections, "nodes")
+        drpnodes = self._node_list(sections, "drpnodes")
+        self._here = self._node in nodes + drpnodes or not nodes + drpnodes
+        lookup: Dict[str, Dict[str, Any]] = {}
+        tables: Dict[str, Table] = {}
+        for section, keywords in sections.items():
+            table = self._table(section, keywords)
+            if table:
+                tables[section] = table
+                lookup[section] = self._for_node(section, keywords, table, nodes, drpnodes)
+        known = {section: self._referable(table, lookup[section]) for section, table in tables.items()}
+        known.update({old: known[section] for section, old in self._old_sections.items() if section in known})
+        keys = {name: scoped_value(env, name, self._node, nodes, drpnodes) for name in {key.partition("@")[0] for key in env}}
+        known["env"] = {name: env[key] for name, key in keys.items() if key is not None}
+        self._references = References(self._path, self._node, known)
+        default, default_given = self._values("DEFAULT", DEFAULT, lookup["DEFAULT"], sections["DEFAULT"])
+        resources = []
+        parallel = set()
+        for section, table in tables.items():
+            if section == "DEFAULT":
+                continue
+            values, given = self._values(section, table, lookup[section], sections[section])
+            if section.startswith("subset#"):
+                if values["parallel"]:
+                    parallel.add(section[len("subset#"):])
+            else:
+                group, _hash, index = section.partition("#")
+                resources.append(ResourceDefinition(section, group, index, values["type"], values, given))
+        resources.sort(key=lambda resource: resource.sort_key)
+        if not self._problems:
+            self._check_docker(default, default_given, resources)
+        if self._problems:
+            raise DefinitionError(self._problems)
+        return Definition(
+            path=self._path,
+            id=default["id"] or self._path.default_id(),
+            node=self._node,
+            values=default,
+            resources=tuple(resources),
+            parallel_subsets=frozenset(parallel),
+        )
+
+    def _problem(self, section: str, keyword: str, message: str) -> None:
+        """Note a problem under the names that its author wrote, which may be old ones."""
+        written = self._written.get((section, keyword), keyword)
+        self._problems.append(Problem(str(self._path), self._old_sections.get(section, section), written, message))
+
+    def _sections(self, raw: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
+        """The sections under their current names; what stands at the top level belongs to DEFAULT."""
+        if not isinstance(raw, Mapping):
+            self._problem("", "", "must be a mapping of keywords and sections, not a %s" % type(raw).__name__)
+            return {"DEFAULT": {}}
+        sections: Dict[str, Dict[str, Any]] = {"DEFAULT": {}}
+        beside: Dict[str, Any] = {}
+        for key, value in raw.items():
+            name = str(key)
+            if isinstance(value, Mapping) and (name == "env" or not DEFAULT.find(name.partition("@")[0])):
+                group, hash_sign, index = name.partition("#")
+                values = dict(value)
+                if hash_sign and group in OLD_SECTIONS:
+                    group, resource_type = OLD_SECTIONS[group]
+                    old, name = name, "%s#%s" % (group, index)
+                    values["type"] = values.get("type") or resource_type
+                    if name not in sections:
+                        self._old_sections[name] = old
+                if name in sections and name != "DEFAULT":
+                    self._problem(quoted(key).strip("'"), "", "there are two sections [%s]" % name)
+                sections.setdefault(name, {}).update(values)
+            elif name in ("DEFAULT", "env") and value is None:
+                continue
+            elif "#" in name:
+                self._problem(quoted(name).strip("'"), "", "a section must be a mapping of keywords, not a %s" % type(value).__name__)
+            else:
+                beside[name] = value
+        for name, value in beside.items():
+            if name in sections["DEFAULT"]:
+                self._problem("DEFAULT", quoted(name).strip("'"), "is given twice: in DEFAULT and beside the sections")
+            sections["DEFAULT"][name] = value
+        return sections
+
+    def _node_list(self, sections: Dict[str, Dict[str, Any]], keyword: str) -> Tuple[str, ...]:
+        try:
+            raw = sections["DEFAULT"].get(keyword)
+            return () if raw is None else tuple(ITEMS.convert(self._references.resolve(raw, "DEFAULT", False)))
+        except ValueError:
+            return ()  # reported where the keyword itself is converted
+
+    def _table(self, section: str, keywords: Mapping[str, Any]) -> Optional[Table]:
+        """The keywords that a section may hold, or None with a problem noted."""
+        if section == "DEFAULT":
+            return DEFAULT
+        subset = _SUBSET_RID.fullmatch(section)
+        if subset and subset.group(1) in GROUPS:
+            return SUBSET
+        group = subset.group(1) if subset else section.partition("#")[0]
+        if not _RID.fullmatch(section) or group not in RESOURCES:
+            hint = "" if group in GROUPS else nearest(group, (*GROUPS, "DEFAULT", "env", "subset"))
+            hint = hint or "; a section is DEFAULT, env, <group>#<index> or subset#<group>:<name>"
+            self._problem(quoted(section), "", "unknown section%s; the groups are %s" % (hint, ", ".join(GROUPS)))
+            return None
+        types = RESOURCES[group]
+        only = next(iter(types)) if group in ("ip", "container") else None
+        chosen = keywords.get("type") or only
+        if not isinstance(chosen, str) or chosen not in types:
+            if not isinstance(chosen, str):
+                message = "is missing" if chosen is None else "must be a text, not a %s" % type(chosen).__name__
+            else:
+                message = "unknown type %s%s" % (quoted(chosen), nearest(chosen, types))
+            self._problem(section, "type", "%s; the types are %s" % (message, ", ".join(types)))
+            return None
+        return types[chosen]
+
+    def _for_node(
+        self, section: str, raw: Mapping[str, Any], table: Table, nodes: Tuple[str, ...], drpnodes: Tuple[str, ...]
+    ) -> Dict[str, Any]:
+        """The values that hold on this node, under current names; unknown, doubled and misplaced keywords noted."""
+        result: Dict[str, Any] = {}
+        for key in raw:
+            name, at, scope = str(key).partition("@")
+            keyword = table.find(name)
+            if keyword is None:
+                self._problem(section, quoted(key).strip("'"), "unknown keyword%s" % nearest(name, table.names()))
+                continue
+            if at and not keyword.scoped:
+                self._problem(section, quoted(key).strip("'"), "cannot differ between nodes")
+                continue
+            chosen = scoped_value(raw, name, self._node, nodes, drpnodes)
+            if chosen != key or raw[key] is None:
+                continue
+            if keyword.name in result:
+                self._problem(section, key, "is given twice: %s is an older name of %s" % (" and ".join(keyword.old), keyword.name))
+            self._written[section, keyword.name] = key
+            result[keyword.name] = raw[key]
+        return result
+
+    @staticmethod
+    def _referable(table: Table, raw: Mapping[str, Any]) -> Dict[str, Any]:
+        """What references may name in a section: every keyword, under its old names too, but no secret."""
+        values: Dict[str, Any] = {}
+        for keyword in table.keywords.values():
+            value = raw.get(keyword.name, keyword.default)
+            if value is not None and not keyword.secret:
+                values.update(dict.fromkeys((keyword.name, *keyword.old), value))
+        return values
+
+    def _values(
+        self, section: str, table: Table, raw: Mapping[str, Any], written: Mapping[str, Any]
+    ) -> Tuple[Dict[str, Any], FrozenSet[str]]:
+        """The converted values with the defaults filled in, and the names of those that were given.
+
+        Where the service does not run, a required keyword may be given for other nodes alone.
+        """
+        values = table.defaults()
+        for name, text in raw.items():
+            keyword = table.keywords[name]
+            if keyword.ignored:
+                continue
+            try:
+                values[name] = self._convert(section, keyword, text)
+            except ValueError as error:
+                self._problem(section, name, str(error))
+        for keyword in table.keywords.values():
+            elsewhere = any(table.find(str(key).partition("@")[0]) is keyword for key in written)
+            if keyword.required and keyword.name not in raw and (self._here or not elsewhere):
+                self._problem(section, keyword.name, "is missing: %s" % keyword.help)
+        return values, frozenset(raw)
+
+    def _convert(self, section: str, keyword: Keyword, raw: Any) -> Any:
+        if keyword.secret:
+            try:
+                return keyword.type.convert(raw)
+            except ValueError:
+                raise ValueError("must be a mapping of names to texts, or words NAME=value (what it holds is not shown)") from None
+        value = keyword.type.convert(self._references.resolve(raw, section, keyword.type.free_text))
+        if keyword.choices and value not in keyword.choices:
+            raise ValueError("%s is not one of %s%s" % (quoted(value), ", ".join(keyword.choices), nearest(str(value), keyword.choices)))
+        return value
+
+    def _check_docker(self, default: Dict[str, Any], given: FrozenSet[str], resources: List[ResourceDefinition]) -> None:
+        """The rules between keywords: arguments that would break the service apart, and networks that lead nowhere."""
+        for message in docker_arguments.daemon_refusals(default["docker_daemon_args"]):
+            self._problem("DEFAULT", "docker_daemon_args", message)
+        if default["docker_data_dir"]:
+            refusal = docker_arguments.data_root_refusal(default["docker_data_dir"])
+            if refusal:
+                self._problem("DEFAULT", "docker_data_dir", refusal)
+        else:
+            for keyword in ("docker_daemon_args", "docker_socket_group", "docker_subnet"):
+                if keyword in given and default[keyword]:
+                    self._problem("DEFAULT", keyword, "needs docker_data_dir: it is about the service's private daemon")
+        rids = {resource.rid for resource in resources if resource.group == "container"}
+        for resource in resources:
+            if resource.group == "container":
+                for keyword, message in docker_arguments.container_refusals(resource, rids, bool(default["docker_data_dir"])):
+                    self._problem(resource.rid, keyword, message)
+
+
+def _clashes(definitions: List[Definition]) -> List[Problem]:
+    """What two services of one node must not share: an id, a network, or a data root, be it one inside the other."""
+    problems = []
+    owners: Dict[str, str] = {}
+    for definition in definitions:
+        other = owners.setdefault(definition.id, str(definition.path))
+        if other != str(definition.path):
+            problems.append(Problem(str(definition.path), "DEFAULT", "id", "%s is the id of service %s, too" % (definition.id, other)))
+    networks = [
+        (ipaddress.IPv4Network(definition.values["docker_subnet"]), str(definition.path))
+        for definition in definitions
+        if definition.values["docker_subnet"]
+    ]
+    for position, (network, owner) in enumerate(networks):
+        for other_network, other in networks[position + 1:]:
+            if network.overlaps(other_network):
+                message = "%s overlaps the network of service %s (%s)" % (other_network, owner, network)
+                problems.append(Problem(other, "DEFAULT", "docker_subnet", message))
+    roots = sorted((root + "/", str(definition.path)) for definition in definitions for root in [definition.values["docker_data_dir"]] if root)
+    for position, (root, owner) in enumerate(roots):
+        for other_root, other in roots[position + 1:]:
+            if not other_root.startswith(root):
+                break
+            relation = "is" if other_root == root else "is inside"
+            problems.append(
+                Problem(
+                    other,
+                    "DEFAULT",
+                    "docker_data_dir",
+                    "%s %s the data root of service %s (%s): give each service its own, for example /srv/{svcpath}/docker"
+                    % (other_root.rstrip("/"), relation, owner, root.rstrip("/")),
+                )
+            )
+    return problems

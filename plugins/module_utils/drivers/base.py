@@ -1,0 +1,130 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""The contract of a driver.
+
+A driver knows one type of resource. `status` reads and never changes anything. `start` and `stop` are idempotent from any
+half-way state and say whether they changed something; both verify before they return. What could not be told is raised as
+Undetermined, and is never taken for down.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Tuple
+
+from ..definition.model import Definition, ResourceDefinition
+from ..node.docker_api import DockerApi
+from ..node.machine import Machine
+
+UP = "up"
+DOWN = "down"
+WARN = "warn"
+UNDEF = "undef"
+NOT_APPLICABLE = "n/a"
+STANDBY_UP = "stdby up"
+STANDBY_DOWN = "stdby down"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A line below a resource in the status. Level `warn` and `error` taint the overall status, `info` does not."""
+
+    level: str
+    text: str
+
+
+@dataclass
+class Status:
+    """What a resource is now: its state, its label, the remarks on it, and facts for the data form of the status."""
+
+    state: str
+    label: str = ""
+    remarks: List[Remark] = field(default_factory=list)
+    facts: Dict[str, Any] = field(default_factory=dict)
+
+
+class Driver(ABC):
+    """One resource of one service on this node. `daemon` is the Docker daemon that the service's containers run in."""
+
+    def __init__(self, definition: ResourceDefinition, service: Definition, machine: Machine, daemon: Daemon):
+        self.definition = definition
+        self.service = service
+        self.machine = machine
+        self.daemon = daemon
+        self.rid = definition.rid
+        self.values = definition.values
+
+    @abstractmethod
+    def label(self) -> str:
+        """What the resource is, in a few words, without a look at the machine."""
+
+    @abstractmethod
+    def status(self) -> Status:
+        """What the resource is now. Raises Undetermined when that cannot be told."""
+
+    def check_start(self) -> None:
+        """Refuse a start that cannot work, before anything of the service is changed. Raises NodeError."""
+
+    @abstractmethod
+    def start(self) -> bool:
+        """Bring the resource up; whether anything was changed. Raises NodeError."""
+
+    @abstractmethod
+    def stop(self) -> bool:
+        """Bring the resource down and prove it; whether anything was changed. Raises NodeError."""
+
+    def undo_start(self) -> None:
+        """Take back what `start` changed in this run, when the start of the service failed. By default, stop."""
+        self.stop()
+
+    def evidence(self) -> Dict[str, str]:
+        """What proves that the resource is released, by kind of evidence. Only asked after a stop."""
+        return {}
+
+    def provision(self) -> bool:
+        """Make what the resource needs to exist before its first start; whether anything was changed."""
+        return False
+
+    def unprovision(self) -> bool:
+        """Destroy what the resource owns; whether anything was changed."""
+        return False
+
+
+class Daemon(ABC):
+    """A Docker daemon as the containers of a service need it."""
+
+    socket: str
+    private: bool
+
+    @abstractmethod
+    def look(self, max_age: float = 0.0) -> "DaemonLook":
+        """What is true of the daemon now. Never raises: what could not be told is in the answer."""
+
+    @abstractmethod
+    def api(self) -> DockerApi:
+        """A connection to the daemon. Raises Undetermined when it does not answer."""
+
+    @abstractmethod
+    def container_pids(self, container_id: str) -> List[int]:
+        """The processes of a container by its control group, whether or not the daemon lives. Raises Undetermined."""
+
+    @abstractmethod
+    def run_options(self) -> List[str]:
+        """Options that `docker run` needs so that the container's processes are in the service's control group."""
+
+
+@dataclass(frozen=True)
+class DaemonLook:
+    """The state of a Docker daemon.
+
+    `state` is `up`, `down`, `undef` (hung, or its socket is held by a stranger), or `warn`: the daemon is dead while
+    processes of its containers live on. `pid` is set when its process is known.
+    """
+
+    state: str
+    reason: str = ""
+    pid: Optional[int] = None
+    survivors: Tuple[int, ...] = ()

@@ -1,0 +1,130 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""Many services in one call: side by side, each under its own lock, and the failure of one is not the failure of another."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from ..definition.model import Definition
+from ..node.commands import Runner
+from ..node.errors import NodeError
+from ..node.journal import Journal, Sink, timestamped
+from ..node.machine import Host
+from .actions import ActionFailed, Actions
+from .instance import Instance
+from .lock import locked
+
+WORKERS = 16
+VERBS: Dict[str, Callable[[Actions], None]] = {
+    "started": Actions.start,
+    "stopped": Actions.stop,
+    "restarted": Actions.restart,
+    "frozen": Actions.freeze,
+    "thawed": Actions.thaw,
+}
+"""What brings a service into each state that can be asked for."""
+
+
+def act(
+    definitions: Mapping[str, Definition],
+    rids: Mapping[str, Sequence[str]],
+    host: Host,
+    state: str,
+    check_mode: bool,
+    progress: Optional[Sink] = None,
+    step: Callable[[], None] = lambda: None,
+) -> Dict[str, Dict[str, Any]]:
+    """Bring services into a state; the outcome of each, by path. `progress` gets every line as it comes."""
+
+    def work(path: str) -> Dict[str, Any]:
+        definition = definitions[path]
+        journal = Journal(path, [progress] if progress else [])
+        run = Runner(journal, check_mode, step)
+        return _act_on_one(Instance(definition, host, run), rids[path], state)
+
+    return _side_by_side(work, list(definitions))
+
+
+def inspect(definitions: Mapping[str, Definition], host: Host) -> Dict[str, Dict[str, Any]]:
+    """The status of services, by path. Nothing is changed and no lock is taken."""
+
+    def work(path: str) -> Dict[str, Any]:
+        instance = Instance(definitions[path], host, Runner(Journal(path), check_mode=True))
+        instance.run.check_mode = False  # reads what is, not what a start would do; nothing here writes
+        return instance.status(instance.read())
+
+    return _side_by_side(work, list(definitions))
+
+
+def _act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str, Any]:
+    began = time.monotonic()
+    run = instance.run
+    outcome: Dict[str, Any] = {"changed": False, "failed": False, "msg": "", "before": None, "status": None, "evidence": {}}
+    if not instance.definition.runs_here:
+        outcome.update(skipped=True, msg="does not run on this node")
+        outcome["status"] = outcome["before"] = instance.status({})
+    else:
+        try:
+            with locked(instance.machine, state, instance.definition.values["lock_timeout"]), _log_file(instance):
+                _run_locked(instance, rids, state, outcome)
+        except NodeError as error:
+            run.journal.remark("", str(error), "error")
+            outcome.update(failed=True, msg=str(error))
+    outcome["commands"] = run.journal.commands()
+    outcome["log"] = run.journal.remarks()
+    outcome["seconds"] = round(time.monotonic() - began, 3)
+    return outcome
+
+
+def _run_locked(instance: Instance, rids: Sequence[str], state: str, outcome: Dict[str, Any]) -> None:
+    states = instance.read()
+    outcome["before"] = instance.status(states)
+    actions = Actions(instance, rids, states)
+    try:
+        VERBS[state](actions)
+        outcome["msg"] = state
+    except ActionFailed as failure:
+        outcome.update(failed=True, msg=str(failure))
+    outcome["changed"] = actions.changed
+    outcome["evidence"] = actions.evidence
+    outcome["status"] = instance.status(instance.read()) if actions.changed and not instance.run.check_mode else outcome["before"]
+
+
+class _log_file:
+    """Writes the journal of an instance to its log file while the block runs. Check mode writes none."""
+
+    def __init__(self, instance: Instance):
+        self._path = os.path.join(instance.machine.host.directories.log, instance.machine.slug + ".log")
+        self._journal = instance.run.journal
+        self._wanted = not instance.run.check_mode
+        self._descriptor = -1
+
+    def __enter__(self) -> None:
+        if self._wanted:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._descriptor = os.open(self._path, flags, 0o600)
+            self._journal.sinks.append(timestamped(lambda line: _ignore(os.write(self._descriptor, (line + "\n").encode()))))
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._wanted:
+            self._journal.sinks.pop()
+            os.close(self._descriptor)
+
+
+def _ignore(_written: int) -> None:
+    """A log that could not be written in full is no reason to stop."""
+
+
+def _side_by_side(work: Callable[[str], Dict[str, Any]], paths: List[str]) -> Dict[str, Dict[str, Any]]:
+    if len(paths) < 2:
+        return {path: work(path) for path in paths}
+    with ThreadPoolExecutor(max_workers=min(WORKERS, len(paths))) as pool:
+        return dict(zip(paths, pool.map(work, paths)))
+
+

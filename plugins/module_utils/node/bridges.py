@@ -1,0 +1,182 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""The network of one service: a bridge, its subnet, and an nftables table of its own.
+
+Nothing is shared with another service or with the node's own daemon: not docker0, not the chains of iptables. All
+that a service has here carries its short id in the name, and goes away with the daemon.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import json
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Dict, Iterator, List, Optional
+
+from . import files
+from .commands import Runner, execute
+from .errors import CommandFailed, NodeError, Undetermined
+
+PREFIX = "dy"
+_DEADLINE = 10.0
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """The network of a service, split in two."""
+
+    network: ipaddress.IPv4Network
+
+    @property
+    def bridge(self) -> ipaddress.IPv4Network:
+        """The half of the service's bridge."""
+        return next(iter(self.network.subnets(1)))
+
+    @property
+    def gateway(self) -> str:
+        """The address of the bridge with its prefix length."""
+        return "%s/%d" % (self.bridge.network_address + 1, self.bridge.prefixlen)
+
+    @property
+    def pool(self) -> str:
+        """The half for networks that people make, as dockerd wants it: small networks of 16 addresses, or 8 in a small half."""
+        upper = list(self.network.subnets(1))[1]
+        return "base=%s,size=%d" % (upper, min(29, max(28, upper.prefixlen)))
+
+
+class SubnetRegistry:
+    """Which service of the node has which subnet, kept in one file so that a restart gives the same one again."""
+
+    def __init__(self, file: str, pool: str):
+        self._file = file
+        self._pool = ipaddress.IPv4Network(pool)
+
+    def find(self, service: str) -> Optional[Subnet]:
+        """The subnet that a service has, None when it has none yet."""
+        text = self._read().get(service)
+        return Subnet(ipaddress.IPv4Network(text)) if text else None
+
+    def choose(self, service: str, wanted: Optional[str]) -> Subnet:
+        """The subnet that a service has or would get. Raises NodeError when it is taken or none is free."""
+        table = self._read()
+        if wanted is None and service in table:
+            return Subnet(ipaddress.IPv4Network(table[service]))
+        others = {name: ipaddress.IPv4Network(text) for name, text in table.items() if name != service}
+        if wanted is not None:
+            network = ipaddress.IPv4Network(wanted)
+            for name, other in others.items():
+                if network.overlaps(other):
+                    raise NodeError("docker_subnet %s overlaps %s of service %s" % (network, other, name))
+            return Subnet(network)
+        taken = list(others.values()) + _networks_of_node()
+        for network in self._pool.subnets(new_prefix=max(24, self._pool.prefixlen)):
+            if not any(network.overlaps(other) for other in taken):
+                return Subnet(network)
+        raise NodeError("no network is left in %s for service %s: choose a larger docker_network_pool, or give it a docker_subnet" % (self._pool, service))
+
+    def take(self, service: str, wanted: Optional[str]) -> Subnet:
+        """Choose a subnet and write it down."""
+        with self._locked():
+            subnet = self.choose(service, wanted)
+            table = self._read()
+            if table.get(service) != str(subnet.network):
+                table[service] = str(subnet.network)
+                files.write_whole(self._file, json.dumps(table, indent=1, sort_keys=True) + "\n")
+            return subnet
+
+    def _read(self) -> Dict[str, str]:
+        table = files.read_json(self._file)
+        return {str(name): str(text) for name, text in table.items()} if isinstance(table, dict) else {}
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One at a time on the node; the lock ends with the descriptor, also when the module is killed."""
+        with open(self._file + ".lock", "w", encoding="ascii") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+
+class Bridge:
+    """The bridge of one service."""
+
+    def __init__(self, short_id: str, run: Runner):
+        self.name = PREFIX + short_id
+        self.table = "dockyard_" + short_id
+        self._run = run
+
+    def exists(self) -> bool:
+        """Whether the node has the interface."""
+        return self.name in (name for _index, name in socket.if_nameindex())
+
+    def start(self, subnet: Subnet) -> None:
+        """Make the bridge, its address and its rules, as far as they are missing."""
+        link = self._link()
+        if not link:
+            self._run.change(["ip", "link", "add", "name", self.name, "type", "bridge"], _DEADLINE)
+        if subnet.gateway not in ["%s/%d" % (a["local"], a["prefixlen"]) for a in link.get("addr_info", []) if a]:
+            self._run.change(["ip", "address", "add", subnet.gateway, "dev", self.name], _DEADLINE)
+        if "UP" not in link.get("flags", []):
+            self._run.change(["ip", "link", "set", "dev", self.name, "up"], _DEADLINE)
+        if not link or not self._has_table():
+            self._run.change(["nft", self._rules(subnet)], _DEADLINE)
+
+    def stop(self) -> None:
+        """Take the rules and the bridge away. The bridge goes last: without it there are no rules to look for."""
+        if not self.exists():
+            return
+        if self._has_table():
+            self._run.change(["nft", "delete table ip %s" % self.table], _DEADLINE)
+        self._run.change(["ip", "link", "delete", "dev", self.name], _DEADLINE)
+
+    def _rules(self, subnet: Subnet) -> str:
+        """Masquerade what leaves the node; let nothing new in but through the daemon's proxy, nor over to another service."""
+        return (
+            'add table ip {table}; flush table ip {table}; '
+            'add chain ip {table} outbound {{ type nat hook postrouting priority srcnat ; }}; '
+            'add rule ip {table} outbound ip saddr {network} oifname != "{bridge}" masquerade; '
+            'add chain ip {table} isolation {{ type filter hook forward priority filter ; }}; '
+            'add rule ip {table} isolation iifname "{bridge}" oifname != "{bridge}" oifname "{prefix}*" drop; '
+            'add rule ip {table} isolation oifname "{bridge}" iifname != "{bridge}" ct state established,related accept; '
+            'add rule ip {table} isolation oifname "{bridge}" iifname != "{bridge}" drop'
+        ).format(table=self.table, network=subnet.bridge, bridge=self.name, prefix=PREFIX)
+
+    def _has_table(self) -> bool:
+        tables = _json(["nft", "--json", "list", "tables"])
+        return any(item.get("table", {}).get("name") == self.table for item in tables.get("nftables", []))
+
+    def _link(self) -> Dict[str, Any]:
+        """The flags and addresses of the interface, empty when there is none."""
+        if not self.exists():
+            return {}
+        links: List[Dict[str, Any]] = _json(["ip", "-json", "-4", "address", "show", "dev", self.name])
+        return next((link for link in links if link), {})
+
+
+def _networks_of_node() -> List[ipaddress.IPv4Network]:
+    """The networks that the node has a route to, its default route left out."""
+    routes = _json(["ip", "-json", "-4", "route", "show", "table", "main"])
+    found = []
+    for route in routes:
+        try:
+            network = ipaddress.IPv4Network(route["dst"])
+        except (KeyError, ValueError):
+            continue
+        if network.prefixlen:
+            found.append(network)
+    return found
+
+
+def _json(argv: List[str]) -> Any:
+    """What a reading command prints. Raises Undetermined when it fails."""
+    try:
+        result = execute(argv, _DEADLINE)
+    except CommandFailed as error:
+        raise Undetermined(str(error)) from error
+    if result.rc:
+        raise Undetermined(str(CommandFailed(argv, result.rc, result.stdout, result.stderr)))
+    return json.loads(result.stdout or "{}")

@@ -1,0 +1,139 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""The one way to change the machine: commands with a deadline, recorded, and left out in check mode."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping, Optional, Sequence
+
+from .errors import CommandFailed
+from .journal import Journal
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
+"""All that a command inherits: no DOCKER_HOST, no LVM_*, no proxy of the person who happens to be logged in."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended. In check mode a change has `rc` 0 and no output."""
+
+    rc: int
+    stdout: str = ""
+    stderr: str = ""
+
+
+class Runner:
+    """Runs the commands of one service and notes them in its journal."""
+
+    def __init__(self, journal: Journal, check_mode: bool = False, step: Callable[[], None] = lambda: None):
+        """`step` is called before each change: the hook of fault injection."""
+        self.journal = journal
+        self.check_mode = check_mode
+        self._step = step
+
+    def change(
+        self,
+        argv: Sequence[str],
+        deadline: float,
+        rid: str = "",
+        environment: Optional[Mapping[str, str]] = None,
+        accept: Sequence[int] = (0,),
+    ) -> Result:
+        """Run a command that changes something. `deadline` is in seconds; `environment` may hold secrets and is not noted.
+
+        Raises CommandFailed when it ends with a code that is not in `accept`, or not in time.
+        """
+        event = self.journal.command(rid, argv)
+        if self.check_mode:
+            return Result(0)
+        self._step()
+        began = time.monotonic()
+        try:
+            result = execute(argv, deadline, environment)
+        except CommandFailed as error:
+            self.journal.complete(event, error.rc, time.monotonic() - began, str(error))
+            raise
+        self.journal.complete(event, result.rc, time.monotonic() - began, result.stdout + result.stderr)
+        if result.rc not in accept:
+            raise CommandFailed(argv, result.rc, result.stdout, result.stderr)
+        return result
+
+    def do(self, argv: Sequence[str], action: Callable[[], Any], rid: str = "") -> None:
+        """Do something that has a system call but needs no process, noted as the command `argv` that would do the same."""
+        event = self.journal.command(rid, argv)
+        if self.check_mode:
+            return
+        self._step()
+        began = time.monotonic()
+        try:
+            action()
+        except Exception as error:
+            self.journal.complete(event, 1, time.monotonic() - began, str(error))
+            raise
+        self.journal.complete(event, 0, time.monotonic() - began, "")
+
+
+def execute(argv: Sequence[str], deadline: float, environment: Optional[Mapping[str, str]] = None, data: str = "") -> Result:
+    """Run a command to its end. Raises CommandFailed when it cannot run or is not done after `deadline` seconds.
+
+    A command that is late is ended together with what it started; its output until then is in the error.
+    """
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            env={**ENVIRONMENT, **(environment or {})},
+            stdin=subprocess.PIPE if data else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            cwd="/",
+        )
+    except FileNotFoundError as error:
+        raise CommandFailed(argv, None, "", "", "%s is not installed on this node" % argv[0]) from error
+    except (OSError, ValueError) as error:
+        raise CommandFailed(argv, None, "", "", "%s cannot be run: %s" % (argv[0], error)) from error
+    try:
+        stdout, stderr = process.communicate(data.encode() if data else None, timeout=deadline)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        stdout, stderr = process.communicate()
+        said = _text(stderr or stdout).strip()
+        message = "%s was not done after %g s and was ended%s" % (argv[0], deadline, ": " + said if said else "")
+        raise CommandFailed(argv, None, _text(stdout), _text(stderr), message) from None
+    return Result(process.returncode, _text(stdout), _text(stderr))
+
+
+def start_detached(argv: Sequence[str], log: int) -> "subprocess.Popen[bytes]":
+    """Start a daemon in a session of its own, with nothing open but `log`. It lives on when the module ends."""
+    return subprocess.Popen(
+        list(argv), env=dict(ENVIRONMENT), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+    )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a late command by the session that was made for it, not by name."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def find_program(name: str) -> str:
+    """The path of a program in the fixed search path, or an empty string."""
+    for folder in PATH.split(":"):
+        candidate = os.path.join(folder, name)
+        if os.access(candidate, os.X_OK):
+            return candidate
+    return ""

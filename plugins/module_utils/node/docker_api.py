@@ -1,0 +1,92 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""What a Docker daemon says, asked through the Docker SDK for Python with a deadline on every call.
+
+The SDK is imported when a daemon is there to be asked, and not before: to look at services that are down costs nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, List, Optional, TypeVar
+
+from .errors import NodeError, Undetermined
+
+Answer = TypeVar("Answer")
+_import = threading.Lock()
+
+
+def require_sdk() -> None:
+    """Raise NodeError unless the Docker SDK for Python can be imported."""
+    with _import:
+        try:
+            import docker  # noqa: F401
+        except Exception as error:
+            raise NodeError(
+                "the Docker SDK for Python cannot be imported by the node's Python (%s): install the package python3-docker, "
+                "or 'docker' from PyPI for the interpreter that ansible_python_interpreter names" % error
+            ) from error
+
+
+class DockerApi:
+    """One daemon, by its socket. Every method raises Undetermined when the daemon does not answer within `deadline` seconds."""
+
+    def __init__(self, socket: str, deadline: float = 5.0):
+        require_sdk()
+        import docker
+
+        self._socket = socket
+        self._errors = docker.errors
+        self._client = self._ask(lambda: docker.APIClient(base_url="unix://" + socket, version="auto", timeout=deadline))
+
+    def info(self) -> Dict[str, Any]:
+        """What `docker info` shows."""
+        return self._ask(lambda: self._client.info())
+
+    def containers(self) -> List[Dict[str, Any]]:
+        """Every container of the daemon, running or not: Id, Names, Labels, State."""
+        return self._ask(lambda: self._client.containers(all=True))
+
+    def container(self, container_id: str) -> Optional[Dict[str, Any]]:
+        """What `docker inspect` shows of a container, None when there is none of that id."""
+        return self._ask_for(lambda: self._client.inspect_container(container_id))
+
+    def image(self, name: str) -> Optional[Dict[str, Any]]:
+        """What `docker image inspect` shows, None when the daemon has no such image."""
+        return self._ask_for(lambda: self._client.inspect_image(name))
+
+    def logs(self, container_id: str, lines: int = 10) -> str:
+        """The last lines that a container wrote."""
+        answer = self._ask_for(lambda: self._client.logs(container_id, tail=lines, stream=False))
+        return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else ""
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def _ask_for(self, question: Callable[[], Answer]) -> Optional[Answer]:
+        try:
+            return self._ask(question)
+        except _NotThere:
+            return None
+
+    def _ask(self, question: Callable[[], Answer]) -> Answer:
+        try:
+            return question()
+        except self._errors.NotFound as error:
+            raise _NotThere(str(error)) from error
+        except Exception as error:  # the SDK lets errors of requests, urllib3 and the socket through
+            raise Undetermined("the docker daemon on %s does not answer: %s" % (self._socket, _reason(error))) from error
+
+
+class _NotThere(NodeError):
+    """The daemon answered that it does not know the object."""
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error)
+    if "timed out" in text.lower():
+        return "no answer in time"
+    return text[:300]

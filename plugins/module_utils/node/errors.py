@@ -1,0 +1,34 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""What can go wrong on a machine, with the facts that a person needs."""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence
+
+
+class NodeError(Exception):
+    """Something could not be done; the message says what happened, what the machine said, and what to do."""
+
+
+class Undetermined(NodeError):
+    """Something could not be told. Never to be read as absent, stopped or down."""
+
+
+class CommandFailed(NodeError):
+    """A command ended with an error or did not end in time."""
+
+    def __init__(self, argv: Sequence[str], rc: Optional[int], stdout: str, stderr: str, message: str = ""):
+        self.argv = list(argv)
+        self.rc = rc
+        self.stdout = stdout
+        self.stderr = stderr
+        said = last_lines(stderr or stdout)
+        super().__init__(message or "%s ended with %s%s" % (argv[0], rc, ": " + said if said else ""))
+
+
+def last_lines(text: str, count: int = 3) -> str:
+    """The last lines that hold something, as one line."""
+    return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-count:])

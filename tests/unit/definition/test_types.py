@@ -1,0 +1,160 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The types of values: text of an INI file or a value of YAML in, a Python value or a clear sentence out."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from ansible_collections.dockyard.svc.plugins.module_utils.definition import types
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.keywords import DEFAULT, RESOURCES, SUBSET
+
+GOOD = [
+    (types.STRING, "rw,noatime", "rw,noatime"),
+    (types.STRING, 5, "5"),
+    (types.TEXT, "- a {note}", "- a {note}"),
+    (types.WORD, " google/pause:1.0 ", "google/pause:1.0"),
+    (types.WORD, 0, "0"),
+    (types.WORD, "img@sha256:0a1b", "img@sha256:0a1b"),
+    (types.BOOLEAN, True, True),
+    (types.BOOLEAN, "Yes", True),
+    (types.BOOLEAN, 0, False),
+    (types.BOOLEAN, "off", False),
+    (types.DURATION, 30, 30.0),
+    (types.DURATION, "1.5", 1.5),
+    (types.DURATION, "500ms", 0.5),
+    (types.DURATION, "2m", 120.0),
+    (types.DURATION, "1 h", 3600.0),
+    (types.DURATION, "7d", 604800.0),
+    (types.SIZE, 4096, 4096),
+    (types.SIZE, "512m", 512 << 20),
+    (types.SIZE, "10GiB", 10 << 30),
+    (types.SIZE, "1kb", 1024),
+    (types.ITEMS, "n1 n2,n3", ["n1", "n2", "n3"]),
+    (types.ITEMS, ["n1", 2], ["n1", "2"]),
+    (types.ITEMS, "", []),
+    (types.WORDS, "sh -c 'a b'", ["sh", "-c", "a b"]),
+    (types.WORDS, ["sleep", 300, "a\nb"], ["sleep", "300", "a\nb"]),
+    (types.WORDS, "-e A=*\n-p 1:2", ["-e", "A=*", "-p", "1:2"]),
+    (types.OPTIONS, ["-p", "22:22"], ["-p", "22:22"]),
+    (types.VARIABLES, {"A": 1, "B": None, "C": True, "D": "x y"}, {"A": "1", "B": "", "C": "true", "D": "x y"}),
+    (types.VARIABLES, ["A=1", "B=x=y"], {"A": "1", "B": "x=y"}),
+    (types.VARIABLES, "A=1 B='x y'", {"A": "1", "B": "x y"}),
+    (types.PATH, "/srv//app1/", "/srv/app1"),
+    (types.PATH, "/srv/...", "/srv/..."),
+    (types.GROUP_NAME, "team1", "team1"),
+    (types.SUBNET, "10.20.30.0/24", "10.20.30.0/24"),
+]  # fmt: skip
+
+BAD = [
+    (types.STRING, "a\nb", "line break"),
+    (types.STRING, "a\x9b31m", "control character"),
+    (types.STRING, "-o loop", "begin with a sign"),
+    (types.STRING, "\ud800", "control character"),
+    (types.STRING, "abc\u202egpj", "control character"),
+    (types.TEXT, "a\0b", "control character"),
+    (types.WORD, "two words", "one word"),
+    (types.WORD, "-v", "not beginning with a sign"),
+    (types.WORD, "", "one word"),
+    (types.WORD, "a/../../etc", "components . or .."),
+    (types.WORD, "im\u0430ge", "one word"),
+    (types.WORD, "a;id", "one word"),
+    (types.WORD, "a\n", "line break"),
+    (types.WORD, "a" * 256, "one word"),
+    (types.BOOLEAN, "maybe", "true or false"),
+    (types.BOOLEAN, 2, "true or false"),
+    (types.DURATION, "-1", "a duration such as"),
+    (types.DURATION, "soon", "a duration such as"),
+    (types.DURATION, "\u0663", "a duration such as"),
+    (types.DURATION, "9" * 400, "a duration such as"),
+    (types.DURATION, "8d", "longer than a week"),
+    (types.DURATION, float("nan"), "a duration such as"),
+    (types.DURATION, float("inf"), "a duration such as"),
+    (types.DURATION, True, "a duration such as"),
+    (types.SIZE, "10x", "a size such as"),
+    (types.SIZE, "-5", "a size such as"),
+    (types.SIZE, "9" * 5000, "a size such as"),
+    (types.ITEMS, ["a b"], "one word"),
+    (types.ITEMS, ["-a"], "not beginning with a sign"),
+    (types.ITEMS, [None], "must be a text"),
+    (types.WORDS, "sh -c 'a", "cannot be split as a shell would"),
+    (types.WORDS, "a\0b", "control character"),
+    (types.WORDS, ["a\x1b[2J"], "control character"),
+    (types.WORDS, ["\udc80"], "control character"),
+    (types.WORDS, [["a"]], "must be a text"),
+    (types.WORDS, [datetime.date(2024, 1, 1)], "must be a text, not a date"),
+    (types.OPTIONS, ["-p", 1342], "must stand in quotes"),
+    (types.VARIABLES, {"A B": "x"}, "not the name of a variable"),
+    (types.VARIABLES, {"A\n": "x"}, "not the name of a variable"),
+    (types.VARIABLES, {False: "x"}, "must stand in quotes"),
+    (types.VARIABLES, {"A": ["x"]}, "must be a text"),
+    (types.VARIABLES, "A", "must be NAME=value"),
+    (types.VARIABLES, "=x", "not the name of a variable"),
+    (types.PATH, "srv/app1", "absolute path"),
+    (types.PATH, "", "absolute path"),
+    (types.PATH, "/srv/../etc", "components . or .."),
+    (types.PATH, "/srv/..", "components . or .."),
+    (types.PATH, "/./srv", "components . or .."),
+    (types.PATH, "/", "root of the node"),
+    (types.PATH, "///", "root of the node"),
+    (types.PATH, "/srv/a b", "without spaces"),
+    (types.PATH, "/srv/a:b", "without spaces"),
+    (types.PATH, "/srv/a,b", "without spaces"),
+    (types.PATH, "/srv/\u0430", "printable characters"),
+    (types.PATH, "/srv/a\n", "line break"),
+    (types.PATH, "/" + "a" * 255, "at most 255"),
+    (types.GROUP_NAME, "team 1", "Unix group"),
+    (types.GROUP_NAME, "-g", "Unix group"),
+    (types.GROUP_NAME, "a:b", "Unix group"),
+    (types.GROUP_NAME, "g" * 33, "Unix group"),
+    (types.SUBNET, "10.20.30.1/24", "IPv4 network"),
+    (types.SUBNET, "fd00::/64", "IPv4 network"),
+    (types.SUBNET, "10.0.0.0/30", "too small"),
+    (types.SUBNET, "0.0.0.0/0", "too large"),
+    (types.SUBNET, "127.0.0.0/8", "no network for containers"),
+    (types.SUBNET, "224.0.0.0/24", "no network for containers"),
+    (types.SUBNET, "169.254.0.0/16", "no network for containers"),
+]  # fmt: skip
+
+NEVER_A_TEXT = [None, [], {}, object(), b"x", datetime.date(2024, 1, 1), datetime.datetime(2024, 1, 1, 1, 1), {1, 2}, (1,)]
+
+
+@pytest.mark.parametrize(("kind", "written", "expected"), GOOD)
+def test_good_values(kind, written, expected):
+    assert kind.convert(written) == expected
+
+
+@pytest.mark.parametrize(("kind", "written", "sentence"), BAD)
+def test_bad_values_are_refused_with_what_would_be_right(kind, written, sentence):
+    with pytest.raises(ValueError) as caught:
+        kind.convert(written)
+    assert sentence in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("value", NEVER_A_TEXT, ids=repr)
+@pytest.mark.parametrize("kind", [types.STRING, types.TEXT, types.WORD, types.BOOLEAN, types.DURATION, types.PATH], ids=lambda kind: kind.name)
+def test_what_is_no_text_is_called_by_its_type(kind, value):
+    with pytest.raises(ValueError, match="must be a text, not a %s" % type(value).__name__):
+        kind.convert(value)
+
+
+def _declared():
+    for table in [DEFAULT, SUBSET] + [table for tables in RESOURCES.values() for table in tables.values()]:
+        yield from table.keywords.values()
+
+
+def test_every_default_is_a_value_of_its_type():
+    for keyword in _declared():
+        if keyword.default is not None:
+            default = list(keyword.default) if isinstance(keyword.default, tuple) else keyword.default
+            assert keyword.type.convert(default) == default, keyword.name
+
+
+def test_no_two_services_share_a_default():
+    table = RESOURCES["container"]["docker"]
+    table.defaults()["environment"]["A"] = "changed"
+    assert table.defaults()["environment"] == {}
