@@ -47,3 +47,10 @@ attributes:
     support: partial
     details: The start of the daemon is idempotent.
 """
+
+    SINGLE = r"""
+attributes:
+  diff_mode:
+    description: Shows nothing.
+    support: none
+"""

@@ -38,20 +38,4 @@ options:
   progress:
     description: The file for the lines of the running action. Set by the controller.
     type: path
-  state_dir:
-    description: Where the node keeps what it must remember of its services.
-    type: path
-    default: /var/lib/dockyard
-  run_dir:
-    description: Where the node keeps sockets and what else ends with a boot. It should be on a tmpfs, with a short path.
-    type: path
-    default: /run/dockyard
-  log_dir:
-    description: Where the node keeps one log file a service, and one for its Docker daemon.
-    type: path
-    default: /var/log/dockyard
-  network_pool:
-    description: The IPv4 network that the subnets of private daemons are taken from, a /24 each.
-    type: str
-    default: 10.199.0.0/16
 """

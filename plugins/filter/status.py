@@ -17,7 +17,9 @@ def _text(draw: Callable[[Iterable[dict[str, Any]]], str]) -> Callable[[Any], st
         try:
             return draw(list(statuses))
         except (KeyError, TypeError) as error:
-            raise AnsibleFilterError("needs a list of statuses as dockyard.svc.service_info returns them: %r" % error) from error
+            raise AnsibleFilterError(
+                "needs a list of statuses as dockyard.svc.service_info returns them: %r" % error
+            ) from error
 
     return filter_
 

@@ -28,6 +28,7 @@ options:
     default: 3600
 extends_documentation_fragment:
   - dockyard.svc.services
+  - dockyard.svc.node
   - dockyard.svc.attributes
   - dockyard.svc.attributes.docker
 seealso:
@@ -107,7 +108,11 @@ def main() -> None:
         "invocation": {},
     }
     if rc:
-        failed = ["%s: %s" % (path, outcome["stderr"].strip() or "no output") for path, outcome in outcomes.items() if outcome["rc"]]
+        failed = [
+            "%s: %s" % (path, outcome["stderr"].strip() or "no output")
+            for path, outcome in outcomes.items()
+            if outcome["rc"]
+        ]
         module.fail_json(msg="docker ended with exit code %d\n%s" % (rc, "\n".join(failed)), **result)
     module.exit_json(**result)
 

@@ -34,6 +34,7 @@ options:
     default: true
 extends_documentation_fragment:
   - dockyard.svc.services
+  - dockyard.svc.node
   - dockyard.svc.attributes
 seealso:
   - module: dockyard.svc.service_info

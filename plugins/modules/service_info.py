@@ -14,6 +14,7 @@ description:
   - Nothing is changed, cached or locked. What could not be told within a deadline is V(undef), with the reason.
 extends_documentation_fragment:
   - dockyard.svc.services
+  - dockyard.svc.node
   - dockyard.svc.attributes
   - dockyard.svc.attributes.info
 seealso:

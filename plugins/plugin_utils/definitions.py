@@ -29,7 +29,9 @@ class ServiceAction(ActionBase):
         node = str(args.get("node") or task_vars.get("inventory_hostname", ""))
         services = args.get("services") or {}
         if not isinstance(services, dict):
-            raise AnsibleActionFail("services must be a mapping from service paths to definitions, not a %s" % type(services).__name__)
+            raise AnsibleActionFail(
+                "services must be a mapping from service paths to definitions, not a %s" % type(services).__name__
+            )
         try:
             definitions = self._with_files(services, args.pop("services_dir", None))
             parse_all(definitions, node)

@@ -101,9 +101,12 @@ _VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 _VOLUME_OPTIONS = {"ro", "rw", "z", "Z", "nocopy", "shared", "rshared", "slave", "rslave", "private", "rprivate"}
 _DEVICE_RIGHTS = re.compile(r"[rwm]{1,3}")
 _SYSTEM_FOLDERS = (
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/var/lib/containerd", "/var/lib/docker",
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr",
+    "/var/lib/containerd", "/var/lib/docker",
 )  # fmt: skip
-_CLIENT_VARIABLE = re.compile(r"(?i)(DOCKER_|LD_|GO(DEBUG|GC|MAXPROCS|MEMLIMIT|TRACEBACK|COVERDIR)$|BUILDKIT_|PATH$|HOME$|TMPDIR$|LC_|LANG$|([A-Z]*_)?PROXY$)")
+_CLIENT_VARIABLE = re.compile(
+    r"(?i)(DOCKER_|LD_|GO(DEBUG|GC|MAXPROCS|MEMLIMIT|TRACEBACK|COVERDIR)$|BUILDKIT_|PATH$|HOME$|TMPDIR$|LC_|LANG$|([A-Z]*_)?PROXY$)"
+)
 
 
 def daemon_refusals(words: Iterable[str]) -> Iterator[str]:
@@ -157,7 +160,10 @@ def run_options(words: Iterable[str]) -> List[Tuple[str, str]]:
             name, equals, value = word[2:].partition("=")
             if not _RUN_NAME.fullmatch(name) or not (equals or name in _RUN_BOOLEAN or name in _RUN_WITH_VALUE):
                 hint = nearest(name, [*_RUN_BOOLEAN, *_RUN_WITH_VALUE])
-                raise ValueError("%s is not a known option of docker run%s; a new one is written --option=value" % (quoted(word), hint))
+                raise ValueError(
+                    "%s is not a known option of docker run%s; a new one is written --option=value"
+                    % (quoted(word), hint)
+                )
             if equals or name in _RUN_BOOLEAN:
                 options.append((name, value))
             else:
@@ -181,7 +187,7 @@ def _short_options(word: str, options: List[Tuple[str, str]]) -> str:
         if name in _RUN_BOOLEAN:
             options.append((name, ""))
             continue
-        value = letters[position + 1:]
+        value = letters[position + 1 :]
         if not value:
             return name
         options.append((name, value[1:] if value.startswith("=") else value))
@@ -206,7 +212,10 @@ def container_refusals(resource: ResourceDefinition, rids: Set[str], private: bo
         elif name in ("label", "label-file") and (name == "label-file" or value.strip().startswith(_LABELS)):
             yield "run_args", "labels %s* are refused: they tell which service and resource the container is" % _LABELS
         elif name in ("network", "net") and value.startswith("container#"):
-            yield "run_args", "--%s=%s is refused: write netns: %s" % (name, quoted(value).strip("'"), quoted(value).strip("'"))
+            yield (
+                "run_args",
+                "--%s=%s is refused: write netns: %s" % (name, quoted(value).strip("'"), quoted(value).strip("'")),
+            )
     netns = values["netns"] or ""
     if netns.startswith("container#"):
         if netns not in rids or netns == resource.rid:
@@ -267,7 +276,12 @@ def _is_path(text: str) -> bool:
 def _is_device(text: str) -> bool:
     parts = text.split(":")
     rights = parts.pop() if len(parts) > 1 and not parts[-1].startswith("/") else "rwm"
-    return len(parts) <= 2 and parts[0].startswith("/dev/") and all(map(_is_path, parts)) and bool(_DEVICE_RIGHTS.fullmatch(rights))
+    return (
+        len(parts) <= 2
+        and parts[0].startswith("/dev/")
+        and all(map(_is_path, parts))
+        and bool(_DEVICE_RIGHTS.fullmatch(rights))
+    )
 
 
 def data_root_refusal(folder: str) -> str:

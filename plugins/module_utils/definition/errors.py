@@ -27,7 +27,9 @@ class Problem:
         if self.keyword:
             place.append("keyword %s" % self.keyword)
         text = "%s: %s" % (", ".join(place), self.message)
-        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        return (
+            text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        )
 
 
 class DefinitionError(Exception):
@@ -52,5 +54,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 def quoted(value: object, limit: int = 60) -> str:
     """Foreign text made fit for a message: one line, control characters escaped, shortened."""
+    if value is not None and not isinstance(value, (str, int, float)):
+        return "a %s" % type(value).__name__
     text = repr(str(value))
     return text if len(text) <= limit else text[: limit - 4] + "...'"

@@ -82,7 +82,7 @@ def _read(file: str, ending: str) -> Dict[str, Any]:
                 return super().construct_mapping(node, deep)
 
         try:
-            value = yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+            value = yaml.load(text, Loader)
         except yaml.YAMLError as error:
             raise ValueError(str(error)) from error
     if not isinstance(value, dict):
@@ -101,7 +101,9 @@ def _mapping(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
 
 def parse_ini(text: str) -> Dict[str, Dict[str, str]]:
     """The sections of an INI text. `[DEFAULT]` is a section like any other. Raises configparser.Error."""
-    parser = configparser.RawConfigParser(delimiters=("=",), comment_prefixes=("#", ";"), default_section="\0", strict=True)
+    parser = configparser.RawConfigParser(
+        delimiters=("=",), comment_prefixes=("#", ";"), default_section="\0", strict=True
+    )
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text)
     return {section: {key: value or "" for key, value in parser.items(section)} for section in parser.sections()}

@@ -82,13 +82,26 @@ class Table:
 DEFAULT = Table(
     (
         Keyword("id", WORD, "The identity of the service. By default derived from the service path.", scoped=False),
-        Keyword("env", WORD, "The environment the service belongs to, such as C(PRD), C(TST) or C(DEV).", default="TST", old=("service_type",)),
+        Keyword(
+            "env",
+            WORD,
+            "The environment the service belongs to, such as C(PRD), C(TST) or C(DEV).",
+            default="TST",
+            old=("service_type",),
+        ),
         Keyword("app", WORD, "The code of the application that the service belongs to.", default="default"),
         Keyword("comment", TEXT, "Free text for people."),
-        Keyword("nodes", ITEMS, "The nodes where the service may run, by inventory host name. By default every host of the play.", scoped=False),
+        Keyword(
+            "nodes",
+            ITEMS,
+            "The nodes where the service may run, by inventory host name. By default every host of the play.",
+            scoped=False,
+        ),
         Keyword("drpnodes", ITEMS, "The nodes of the disaster recovery site where the service may run.", scoped=False),
         Keyword("disable", BOOLEAN, "Leave every resource of the service alone and report C(n/a).", default=False),
-        Keyword("lock_timeout", DURATION, "How long an action waits for another action on the same service.", default=60.0),
+        Keyword(
+            "lock_timeout", DURATION, "How long an action waits for another action on the same service.", default=60.0
+        ),
         Keyword("rollback", BOOLEAN, "Undo what a failed start has changed.", default=True),
         Keyword(
             "docker_data_dir",
@@ -97,7 +110,12 @@ DEFAULT = Table(
             "which is never started or stopped.",
             old=("container_data_dir",),
         ),
-        Keyword("docker_daemon_args", WORDS, "More arguments for the private daemon, a list or a shell-like text.", default=()),
+        Keyword(
+            "docker_daemon_args",
+            WORDS,
+            "More arguments for the private daemon, a list or a shell-like text.",
+            default=(),
+        ),
         Keyword(
             "docker_socket_group",
             GROUP_NAME,
@@ -118,18 +136,30 @@ DEFAULT = Table(
             default=20.0,
         ),
         Keyword("mode", TEXT, "Accepted from older definitions.", ignored=True),
-        Keyword("autostart_node", TEXT, "Accepted from older definitions: nothing starts a service but an action.", ignored=True),
+        Keyword(
+            "autostart_node",
+            TEXT,
+            "Accepted from older definitions: nothing starts a service but an action.",
+            ignored=True,
+        ),
     )
 )
 
 _RESOURCE = (
     Keyword("comment", TEXT, "Free text for people."),
     Keyword("disable", BOOLEAN, "Leave the resource alone and report C(n/a).", default=False),
-    Keyword("optional", BOOLEAN, "Go on when an action on the resource fails; its status counts in C(overall), not in C(avail).", default=False),
+    Keyword(
+        "optional",
+        BOOLEAN,
+        "Go on when an action on the resource fails; its status counts in C(overall), not in C(avail).",
+        default=False,
+    ),
     Keyword("monitor", BOOLEAN, "Mark the resource for monitoring: flag C(M) of the status.", default=False),
     Keyword("standby", BOOLEAN, "Leave the resource up when the service stops.", default=False, old=("always_on",)),
     Keyword("subset", WORD, "Order inside the group: resources without a subset first, then the subsets by name."),
-    Keyword("tags", ITEMS, "Words of your own. C(noaction) keeps actions away, C(nostatus) reports C(n/a).", default=()),
+    Keyword(
+        "tags", ITEMS, "Words of your own. C(noaction) keeps actions away, C(nostatus) reports C(n/a).", default=()
+    ),
 )
 
 CONTAINER_DOCKER = Table(
@@ -142,7 +172,13 @@ CONTAINER_DOCKER = Table(
             "A file on the node that is loaded when the image is missing: a C(docker save) archive, or the plain tar of a root "
             "file system, which is imported under the name in C(image).",
         ),
-        Keyword("image_pull_policy", WORD, "Pull the image when it is missing (C(once)), before each start, or never.", default="once", choices=("once", "always", "never")),
+        Keyword(
+            "image_pull_policy",
+            WORD,
+            "Pull the image when it is missing (C(once)), before each start, or never.",
+            default="once",
+            choices=("once", "always", "never"),
+        ),
         Keyword("command", WORDS, "The command to run instead of the image's own.", default=(), old=("run_command",)),
         Keyword("entrypoint", STRING, "The entry point to run instead of the image's own."),
         Keyword("run_args", OPTIONS, "More options for C(docker run), a list or a shell-like text.", default=()),
@@ -150,8 +186,8 @@ CONTAINER_DOCKER = Table(
         Keyword(
             "netns",
             STRING,
-            "The network: C(none), C(host), C(bridge) for the service's own bridge, or C(container#N) for the network of another "
-            "container of the service. By default C(bridge) when C(run_args) publish a port, else C(none).",
+            "The network: C(none), C(host), C(bridge) for the service's own bridge, or C(container#N) for the network of "
+            "another container of the service. By default C(bridge) when C(run_args) publish a port, else C(none).",
             old=("net",),
         ),
         Keyword("hostname", WORD, "The host name inside the container."),
@@ -159,15 +195,23 @@ CONTAINER_DOCKER = Table(
         Keyword("privileged", BOOLEAN, "Give the container every right on the node."),
         Keyword("interactive", BOOLEAN, "Keep standard input open."),
         Keyword("tty", BOOLEAN, "Allocate a terminal."),
-        Keyword("environment", VARIABLES, "Environment variables: a mapping, or words of the form NAME=value.", default={}),
+        Keyword(
+            "environment", VARIABLES, "Environment variables: a mapping, or words of the form NAME=value.", default={}
+        ),
         Keyword(
             "secrets",
             VARIABLES,
-            "Environment variables whose values never appear in commands, logs or results. Who may use the socket can read them.",
+            "Environment variables whose values never appear in commands, logs or results. Who may use the socket can "
+            "read them.",
             default={},
             secret=True,
         ),
-        Keyword("volume_mounts", WORDS, "Volumes, each C(source:destination[:options]); a source is a path on the node or a volume name.", default=()),
+        Keyword(
+            "volume_mounts",
+            WORDS,
+            "Volumes, each C(source:destination[:options]); a source is a path on the node or a volume name.",
+            default=(),
+        ),
         Keyword("devices", WORDS, "Devices of the node, each C(/dev/path[:/dev/path[:rwm]]).", default=()),
         Keyword("pull_timeout", DURATION, "How long a pull or load of the image may take.", default=120.0),
         Keyword(
@@ -224,7 +268,14 @@ DISK_LOOP = Table(
 
 FS = Table(
     (
-        Keyword("type", WORD, "The type of the file system.", required=True, choices=("ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "bind", "nfs", "nfs4"), scoped=False),
+        Keyword(
+            "type",
+            WORD,
+            "The type of the file system.",
+            required=True,
+            choices=("ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "bind", "nfs", "nfs4"),
+            scoped=False,
+        ),
         Keyword("dev", STRING, "The device, or the source of a bind or NFS mount."),
         Keyword("mnt", PATH, "The mount point.", required=True),
         Keyword("mnt_opt", STRING, "The mount options.", old=("mnt_opts",)),
@@ -239,12 +290,14 @@ FS = Table(
     + _RESOURCE
 )
 
-SUBSET = Table((Keyword("parallel", BOOLEAN, "Run the resources of the subset side by side.", default=False, scoped=False),))
+SUBSET = Table(
+    (Keyword("parallel", BOOLEAN, "Run the resources of the subset side by side.", default=False, scoped=False),)
+)
 
 RESOURCES: Dict[str, Dict[str, Table]] = {
     "ip": {"host": IP_HOST},
     "disk": {"vg": DISK_VG, "lv": DISK_LV, "loop": DISK_LOOP},
-    "fs": {name: FS for name in FS.keywords["type"].choices},
+    "fs": dict.fromkeys(FS.keywords["type"].choices, FS),
     "container": {"docker": CONTAINER_DOCKER},
 }
 """The table of each type of resource, by group and type. The first type of `ip` and `container` is their default."""

@@ -84,7 +84,10 @@ class _Parser:
                 lookup[section] = self._for_node(section, keywords, table, nodes, drpnodes)
         known = {section: self._referable(table, lookup[section]) for section, table in tables.items()}
         known.update({old: known[section] for section, old in self._old_sections.items() if section in known})
-        keys = {name: scoped_value(env, name, self._node, nodes, drpnodes) for name in {key.partition("@")[0] for key in env}}
+        keys = {
+            name: scoped_value(env, name, self._node, nodes, drpnodes)
+            for name in {key.partition("@")[0] for key in env}
+        }
         known["env"] = {name: env[key] for name, key in keys.items() if key is not None}
         self._references = References(self._path, self._node, known)
         default, default_given = self._values("DEFAULT", DEFAULT, lookup["DEFAULT"], sections["DEFAULT"])
@@ -96,7 +99,7 @@ class _Parser:
             values, given = self._values(section, table, lookup[section], sections[section])
             if section.startswith("subset#"):
                 if values["parallel"]:
-                    parallel.add(section[len("subset#"):])
+                    parallel.add(section[len("subset#") :])
             else:
                 group, _hash, index = section.partition("#")
                 resources.append(ResourceDefinition(section, group, index, values["type"], values, given))
@@ -143,7 +146,11 @@ class _Parser:
             elif name in ("DEFAULT", "env") and value is None:
                 continue
             elif "#" in name:
-                self._problem(quoted(name).strip("'"), "", "a section must be a mapping of keywords, not a %s" % type(value).__name__)
+                self._problem(
+                    quoted(name).strip("'"),
+                    "",
+                    "a section must be a mapping of keywords, not a %s" % type(value).__name__,
+                )
             else:
                 beside[name] = value
         for name, value in beside.items():
@@ -190,7 +197,7 @@ class _Parser:
         """The values that hold on this node, under current names; unknown, doubled and misplaced keywords noted."""
         result: Dict[str, Any] = {}
         for key in raw:
-            name, at, scope = str(key).partition("@")
+            name, at, _scope = str(key).partition("@")
             keyword = table.find(name)
             if keyword is None:
                 self._problem(section, quoted(key).strip("'"), "unknown keyword%s" % nearest(name, table.names()))
@@ -202,7 +209,11 @@ class _Parser:
             if chosen != key or raw[key] is None:
                 continue
             if keyword.name in result:
-                self._problem(section, key, "is given twice: %s is an older name of %s" % (" and ".join(keyword.old), keyword.name))
+                self._problem(
+                    section,
+                    key,
+                    "is given twice: %s is an older name of %s" % (" and ".join(keyword.old), keyword.name),
+                )
             self._written[section, keyword.name] = key
             result[keyword.name] = raw[key]
         return result
@@ -234,9 +245,10 @@ class _Parser:
             except ValueError as error:
                 self._problem(section, name, str(error))
         for keyword in table.keywords.values():
-            elsewhere = any(table.find(str(key).partition("@")[0]) is keyword for key in written)
-            if keyword.required and keyword.name not in raw and (self._here or not elsewhere):
-                self._problem(section, keyword.name, "is missing: %s" % keyword.help)
+            if keyword.required and keyword.name not in raw:
+                elsewhere = any(table.find(str(key).partition("@")[0]) is keyword for key in written)
+                if self._here or not elsewhere:
+                    self._problem(section, keyword.name, "is missing: %s" % keyword.help)
         return values, frozenset(raw)
 
     def _convert(self, section: str, keyword: Keyword, raw: Any) -> Any:
@@ -244,13 +256,20 @@ class _Parser:
             try:
                 return keyword.type.convert(raw)
             except ValueError:
-                raise ValueError("must be a mapping of names to texts, or words NAME=value (what it holds is not shown)") from None
+                raise ValueError(
+                    "must be a mapping of names to texts, or words NAME=value (what it holds is not shown)"
+                ) from None
         value = keyword.type.convert(self._references.resolve(raw, section, keyword.type.free_text))
         if keyword.choices and value not in keyword.choices:
-            raise ValueError("%s is not one of %s%s" % (quoted(value), ", ".join(keyword.choices), nearest(str(value), keyword.choices)))
+            raise ValueError(
+                "%s is not one of %s%s"
+                % (quoted(value), ", ".join(keyword.choices), nearest(str(value), keyword.choices))
+            )
         return value
 
-    def _check_docker(self, default: Dict[str, Any], given: FrozenSet[str], resources: List[ResourceDefinition]) -> None:
+    def _check_docker(
+        self, default: Dict[str, Any], given: FrozenSet[str], resources: List[ResourceDefinition]
+    ) -> None:
         """The rules between keywords: arguments that would break the service apart, and networks that lead nowhere."""
         for message in docker_arguments.daemon_refusals(default["docker_daemon_args"]):
             self._problem("DEFAULT", "docker_daemon_args", message)
@@ -265,7 +284,9 @@ class _Parser:
         rids = {resource.rid for resource in resources if resource.group == "container"}
         for resource in resources:
             if resource.group == "container":
-                for keyword, message in docker_arguments.container_refusals(resource, rids, bool(default["docker_data_dir"])):
+                for keyword, message in docker_arguments.container_refusals(
+                    resource, rids, bool(default["docker_data_dir"])
+                ):
                     self._problem(resource.rid, keyword, message)
 
 
@@ -276,20 +297,29 @@ def _clashes(definitions: List[Definition]) -> List[Problem]:
     for definition in definitions:
         other = owners.setdefault(definition.id, str(definition.path))
         if other != str(definition.path):
-            problems.append(Problem(str(definition.path), "DEFAULT", "id", "%s is the id of service %s, too" % (definition.id, other)))
+            problems.append(
+                Problem(
+                    str(definition.path), "DEFAULT", "id", "%s is the id of service %s, too" % (definition.id, other)
+                )
+            )
     networks = [
         (ipaddress.IPv4Network(definition.values["docker_subnet"]), str(definition.path))
         for definition in definitions
         if definition.values["docker_subnet"]
     ]
     for position, (network, owner) in enumerate(networks):
-        for other_network, other in networks[position + 1:]:
+        for other_network, other in networks[position + 1 :]:
             if network.overlaps(other_network):
                 message = "%s overlaps the network of service %s (%s)" % (other_network, owner, network)
                 problems.append(Problem(other, "DEFAULT", "docker_subnet", message))
-    roots = sorted((root + "/", str(definition.path)) for definition in definitions for root in [definition.values["docker_data_dir"]] if root)
+    roots = sorted(
+        (root + "/", str(definition.path))
+        for definition in definitions
+        for root in [definition.values["docker_data_dir"]]
+        if root
+    )
     for position, (root, owner) in enumerate(roots):
-        for other_root, other in roots[position + 1:]:
+        for other_root, other in roots[position + 1 :]:
             if not other_root.startswith(root):
                 break
             relation = "is" if other_root == root else "is inside"

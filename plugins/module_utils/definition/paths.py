@@ -17,7 +17,8 @@ NAME_MAX = 40
 PATH_MAX = 64
 NAME = re.compile(r"[a-z][a-z0-9]{0,31}(?:[-_.][a-z0-9]+)*")
 GRAMMAR = (
-    "lower case letters and digits in groups joined by one '-', '_' or '.', a letter first, at most %d characters" % NAME_MAX
+    "lower case letters and digits in groups joined by one '-', '_' or '.', a letter first, at most %d characters"
+    % NAME_MAX
 )
 
 # A service has the same id on every node that may run it, so the id comes from its path and not from a node's record.
@@ -35,7 +36,9 @@ class ServicePath:
     def parse(cls, text: object) -> ServicePath:
         """Read a path. Raises ValueError, with the grammar, for anything that is not one."""
         if not isinstance(text, str):
-            raise ValueError("%s is not a service path: it must be a text, not a %s" % (quoted(text), type(text).__name__))
+            raise ValueError(
+                "%s is not a service path: it must be a text, not a %s" % (quoted(text), type(text).__name__)
+            )
         if len(text) > PATH_MAX:
             raise ValueError("%s is not a service path: at most %d characters are allowed" % (quoted(text), PATH_MAX))
         namespace, slash, name = text.rpartition("/")

@@ -13,6 +13,14 @@ from .errors import nearest
 from .paths import ServicePath
 
 _REFERENCE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_#]*(?:\.[A-Za-z0-9_#@.-]+)?)\}")
+NAMES = {
+    "svcpath": "The service path, such as C(app1-prd/svc1), or C(svc1) in the root namespace.",
+    "svcname": "The name of the service, such as C(svc1).",
+    "namespace": "The namespace, such as C(app1-prd); C(root) for the root namespace.",
+    "nodename": "The inventory host name of the node.",
+    "rid": "The section that the keyword stands in, such as C(container#0).",
+}
+"""The references that need no dot, and what they stand for."""
 _DEPTH = 8
 _LENGTH = 65536
 
@@ -20,7 +28,9 @@ RawSection = Mapping[str, Any]
 RawService = Mapping[str, RawSection]
 
 
-def scoped_value(section: RawSection, name: str, node: str, nodes: Tuple[str, ...], drpnodes: Tuple[str, ...]) -> Optional[str]:
+def scoped_value(
+    section: RawSection, name: str, node: str, nodes: Tuple[str, ...], drpnodes: Tuple[str, ...]
+) -> Optional[str]:
     """The key under which `section` gives keyword `name` for `node`, most specific first; None when it does not."""
     keys = ["%s@%s" % (name, node)]
     if node in nodes:
@@ -65,7 +75,7 @@ class References:
         if depth > _DEPTH:
             raise ValueError("its references go round in a circle")
 
-        def replace(match: "re.Match[str]") -> str:
+        def replace(match: re.Match[str]) -> str:
             found = self._find(match.group(1), section)
             if found is None:
                 where, dot, _keyword = match.group(1).partition(".")
@@ -91,7 +101,7 @@ class References:
         return str(found) if isinstance(found, (str, int, float)) else None
 
     def _known(self) -> Dict[str, None]:
-        names = dict.fromkeys([*self._fixed, "rid"])
+        names = dict.fromkeys(NAMES)
         for section, values in self._lookup.items():
             names.update(dict.fromkeys("%s.%s" % (section, keyword) for keyword in values))
         return names

@@ -33,7 +33,9 @@ def select_services(patterns: str, paths: Iterable[str]) -> List[str]:
             raise ValueError("there is no service %s%s" % (quoted(pattern), nearest(pattern, known)))
         chosen.extend(matches)
     if not chosen:
-        raise ValueError("no service matches %s; there are %d services%s" % (quoted(patterns), len(known), _some(known)))
+        raise ValueError(
+            "no service matches %s; there are %d services%s" % (quoted(patterns), len(known), _some(known))
+        )
     selected = set(chosen)
     return [path for path in known if path in selected]
 
@@ -46,7 +48,9 @@ def select_resources(selection: str, definitions: Dict[str, Definition]) -> Dict
     items = [_current(item.strip()) for item in selection.split(",") if item.strip()]
     if not items:
         return {path: tuple(r.rid for r in definition.resources) for path, definition in definitions.items()}
-    known = [name for definition in definitions.values() for resource in definition.resources for name in _names(resource)]
+    known = [
+        name for definition in definitions.values() for resource in definition.resources for name in _names(resource)
+    ]
     selected: Dict[str, Tuple[str, ...]] = {}
     used = set()
     for path, definition in definitions.items():

@@ -49,6 +49,13 @@ def _text(value: Any) -> str:
     text = str(value)
     if _NOT_IN_TEXT.search(text):
         raise ValueError("%s holds a line break or a control character" % quoted(text))
+    return _short_enough(text)
+
+
+def _short_enough(text: str) -> str:
+    """The kernel takes no argument and no variable of more than 128 KiB, see execve(2)."""
+    if len(text.encode()) > 100000:
+        raise ValueError("%s is longer than 100000 bytes" % quoted(text))
     return text
 
 
@@ -59,13 +66,17 @@ def _argument(value: Any) -> str:
     text = str(value)
     if _NOT_IN_ARGUMENT.search(text):
         raise ValueError("%s holds a control character" % quoted(text))
-    return text
+    return _short_enough(text)
 
 
 def _word(value: Any) -> str:
     text = _text(value).strip()
     if not _WORD.fullmatch(text) or len(text) > 255:
         raise ValueError("%s must be one word of letters, digits and _.:@/+-, not beginning with a sign" % quoted(text))
+    return _without_dots(text)
+
+
+def _without_dots(text: str) -> str:
     if any(part in (".", "..") for part in text.split("/")):
         raise ValueError("%s must not hold the components . or .." % quoted(text))
     return text
@@ -75,7 +86,7 @@ def _string(value: Any) -> str:
     text = _text(value).strip()
     if text.startswith("-"):
         raise ValueError("%s must not begin with a sign" % quoted(text))
-    return text
+    return _without_dots(text)
 
 
 def _boolean(value: Any) -> bool:
@@ -123,7 +134,9 @@ def _options(value: Any) -> List[str]:
     """Words for a command that takes ports: YAML reads an unquoted 22:22 as a number to the base of sixty."""
     for item in value if isinstance(value, list) else []:
         if isinstance(item, (int, float)):
-            raise ValueError("%s must stand in quotes: YAML reads 22:22 without quotes as the number 1342" % quoted(item))
+            raise ValueError(
+                "%s must stand in quotes: YAML reads 22:22 without quotes as the number 1342" % quoted(item)
+            )
     return _words(value)
 
 
@@ -131,8 +144,7 @@ def _path(value: Any) -> str:
     text = _text(value).strip()
     if not text.startswith("/") or len(text) > 255:
         raise ValueError("%s must be an absolute path of at most 255 characters" % quoted(value))
-    if any(part in (".", "..") for part in text.split("/")):
-        raise ValueError("%s must not hold the components . or .." % quoted(value))
+    _without_dots(text)
     if any(ord(char) < 33 or char in ":,\\\"'" or ord(char) > 126 for char in text):
         raise ValueError("%s must be of printable characters without spaces, quotes, ':', ',' and '\\'" % quoted(value))
     parts = [part for part in text.split("/") if part]
@@ -149,15 +161,22 @@ def _group_name(value: Any) -> str:
 
 
 def _subnet(value: Any) -> str:
+    text = _text(value).strip()
     try:
-        network = ipaddress.IPv4Network(_text(value).strip())
+        network = ipaddress.IPv4Network(text)
     except ValueError as error:
         raise ValueError("%s must be an IPv4 network such as 10.20.30.0/24" % quoted(value)) from error
     if network.prefixlen > 27:
         raise ValueError("%s is too small: /27 is the least" % quoted(value))
     if network.prefixlen < 8:
         raise ValueError("%s is too large: /8 is the most" % quoted(value))
-    if network.is_loopback or network.is_multicast or network.is_link_local or network.is_unspecified or network.is_reserved:
+    if (
+        network.is_loopback
+        or network.is_multicast
+        or network.is_link_local
+        or network.is_unspecified
+        or network.is_reserved
+    ):
         raise ValueError("%s is no network for containers: take a private one such as 10.20.30.0/24" % quoted(value))
     return str(network)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
 from ..node.docker_api import DockerApi
@@ -67,6 +67,7 @@ class Driver(ABC):
 
     def check_start(self) -> None:
         """Refuse a start that cannot work, before anything of the service is changed. Raises NodeError."""
+        return
 
     @abstractmethod
     def start(self) -> bool:
@@ -99,8 +100,12 @@ class Daemon(ABC):
     socket: str
     private: bool
 
+    def __init__(self) -> None:
+        self.imagined_images: Set[str] = set()
+        """The images that check mode has imagined to fetch."""
+
     @abstractmethod
-    def look(self, max_age: float = 0.0) -> "DaemonLook":
+    def look(self, max_age: float = 0.0) -> DaemonLook:
         """What is true of the daemon now. Never raises: what could not be told is in the answer."""
 
     @abstractmethod

@@ -11,8 +11,6 @@ service's data root, exec root and pid file in its arguments. A pid file alone p
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import signal
 import subprocess
 import time
@@ -20,20 +18,19 @@ from functools import partial
 from typing import Dict, List, Optional
 
 from ..definition.model import Definition
-from ..node import files, mounts, processes, systemd
+from ..node import files, processes, systemd
 from ..node.bridges import Bridge
 from ..node.commands import execute, find_program, start_detached
+from ..node.daemon_log import DaemonLog
 from ..node.docker_api import DockerApi, require_sdk
 from ..node.errors import CommandFailed, NodeError, Undetermined
 from ..node.machine import Machine
 from ..node.processes import Process
 from .base import DOWN, UNDEF, UP, WARN, Daemon, DaemonLook
+from .leftovers import Leftovers
 
 _API_DEADLINE = 5.0
 _KILL_DEADLINE = 10.0
-_LOG_KEPT = 1 << 20
-_QUIET = re.compile(r"level=(info|debug|warning)")
-_SURVIVORS_GRACE = 2.0
 
 
 class Dockerd(Daemon):
@@ -46,6 +43,7 @@ class Dockerd(Daemon):
     private = True
 
     def __init__(self, service: Definition, machine: Machine, grace: float = 10.0, needs_bridge: bool = False):
+        super().__init__()
         self.service = service
         self.machine = machine
         self.data_root: str = service.values["docker_data_dir"]
@@ -56,9 +54,10 @@ class Dockerd(Daemon):
         self._bridge = Bridge(machine.short_id, machine.run)
         self._pid_file = os.path.join(machine.private_folder, "docker.pid")
         self._config_file = os.path.join(machine.private_folder, "daemon.json")
+        self._leftovers = Leftovers(machine, self.data_root, grace, (self._pid_file, self.socket))
         self._predicted: Optional[DaemonLook] = None
         self._api: Optional[DockerApi] = None
-        self._log_start = 0
+        self._log = DaemonLog(machine.daemon_log)
 
     # Reading
 
@@ -113,12 +112,23 @@ class Dockerd(Daemon):
         mine = self._process(max_age)
         if owner:
             holder = str(process or "pid %d" % owner)
-            return DaemonLook(UNDEF, "the socket %s is held by %s, which is not the service's daemon" % (self.socket, holder), mine.pid if mine else None)
+            return DaemonLook(
+                UNDEF,
+                "the socket %s is held by %s, which is not the service's daemon" % (self.socket, holder),
+                mine.pid if mine else None,
+            )
         if mine:
-            return DaemonLook(UNDEF, "the docker daemon runs (pid %d) but does not listen on %s" % (mine.pid, self.socket), mine.pid)
-        survivors = self._survivors(max_age)
+            return DaemonLook(
+                UNDEF, "the docker daemon runs (pid %d) but does not listen on %s" % (mine.pid, self.socket), mine.pid
+            )
+        survivors = self._leftovers.survivors(max_age)
         if survivors:
-            return DaemonLook(WARN, "the docker daemon is dead, but %d of its processes live on" % len(survivors), None, tuple(survivors))
+            return DaemonLook(
+                WARN,
+                "the docker daemon is dead, but %d of its processes live on" % len(survivors),
+                None,
+                tuple(survivors),
+            )
         return DaemonLook(DOWN, "docker daemon is not running")
 
     def _ask(self, process: Process) -> DaemonLook:
@@ -142,23 +152,12 @@ class Dockerd(Daemon):
 
     def _process(self, max_age: float = 0.0) -> Optional[Process]:
         """The service's daemon among all that run, also when its socket is gone."""
-        ours = [process for process in self.machine.host.docker_processes(max_age) if self._is_ours(process) and process.runs()]
-        return ours[0] if ours else None
-
-    def _survivors(self, max_age: float = 0.0) -> List[int]:
-        """Processes of the service that live without a daemon: of its control group, or with its exec root as an argument."""
-        return sorted(self.machine.cgroup.pids() | {process.pid for process in self._helpers(max_age)})
-
-    def _helpers(self, max_age: float = 0.0) -> List[Process]:
-        """The containerd and the shims of the daemon, known by the address that they carry as an argument."""
-        address = self.machine.exec_root + "/containerd/containerd."
-        return [
+        ours = [
             process
             for process in self.machine.host.docker_processes(max_age)
-            if os.path.basename(process.program).startswith("containerd")
-            and any(word.startswith(address) for word in process.argv[1:])
-            and process.runs()
+            if self._is_ours(process) and process.runs()
         ]
+        return ours[0] if ours else None
 
     # Starting
 
@@ -166,7 +165,10 @@ class Dockerd(Daemon):
         """Refuse a start that cannot work, before anything is changed. Raises NodeError."""
         for program, package in (("dockerd", "docker.io"), ("docker", "docker.io")):
             if not find_program(program):
-                raise NodeError("%s is not installed on this node: install Docker Engine (package %s), or run the role dockyard.svc.node" % (program, package))
+                raise NodeError(
+                    "%s is not installed on this node: install Docker Engine (package %s), or run the role dockyard.svc.node"
+                    % (program, package)
+                )
         require_sdk()
         problem = self.machine.path_problem()
         if problem:
@@ -177,7 +179,12 @@ class Dockerd(Daemon):
         files.check_root_owned(self.data_root)
         for other in self.machine.host.docker_processes():
             root = dict(zip(other.argv, other.argv[1:])).get("--data-root")
-            if root and os.path.basename(other.program) == "dockerd" and os.path.realpath(root) == os.path.realpath(self.data_root) and not self._is_ours(other):
+            if (
+                root
+                and os.path.basename(other.program) == "dockerd"
+                and os.path.realpath(root) == os.path.realpath(self.data_root)
+                and not self._is_ours(other)
+            ):
                 raise NodeError("the data root %s is in use by another docker daemon, %s" % (self.data_root, other))
 
     def start(self) -> bool:
@@ -188,7 +195,8 @@ class Dockerd(Daemon):
         if found.state == UNDEF:
             raise NodeError("%s; stop the service, then start it again" % found.reason)
         self.check_start()
-        self._clear()
+        if not self._predicted:
+            self._leftovers.clear()
         self._prepare()
         self._run.do(self._argv(), self._launch)
         if self._run.check_mode:
@@ -202,7 +210,9 @@ class Dockerd(Daemon):
         if not os.path.isdir(self.data_root):
             machine.folder(self.data_root, 0o710)
         if not os.path.exists(self._config_file):
-            self._run.do(["sh", "-c", "echo {} > %s" % self._config_file], partial(files.write_whole, self._config_file, "{}\n"))
+            self._run.do(
+                ["sh", "-c", "echo {} > %s" % self._config_file], partial(files.write_whole, self._config_file, "{}\n")
+            )
         self._choose_subnet()
         if self._needs_bridge:
             self._bridge.start(self._subnet)
@@ -216,7 +226,11 @@ class Dockerd(Daemon):
         """The daemon's command line: everything of its own, and nothing of docker0 or the shared chains."""
         machine, values = self.machine, self.service.values
         with_systemd = machine.host.systemd
-        network = ["--bridge=" + self._bridge.name, "--fixed-cidr=%s" % self._subnet.bridge] if self._needs_bridge else ["--bridge=none"]
+        network = (
+            ["--bridge=" + self._bridge.name, "--fixed-cidr=%s" % self._subnet.bridge]
+            if self._needs_bridge
+            else ["--bridge=none"]
+        )
         argv = [
             "dockerd",
             "--config-file", self._config_file,
@@ -233,7 +247,7 @@ class Dockerd(Daemon):
             "--shutdown-timeout=%d" % (self._grace + 5),
         ]  # fmt: skip
         given = list(values["docker_daemon_args"])
-        if not any(word.startswith("--log-opt") or word.startswith("--log-driver") for word in given):
+        if not any(word.startswith(("--log-opt", "--log-driver")) for word in given):
             argv += ["--log-opt", "max-size=10m", "--log-opt", "max-file=3"]
         argv += given
         if with_systemd:
@@ -248,8 +262,8 @@ class Dockerd(Daemon):
     def _launch(self) -> None:
         """Start the process and wait until it answers. Raises NodeError with dockerd's own last lines when it does not."""
         deadline = self.service.values["docker_start_timeout"]
-        log = self._open_log()
-        child: Optional["subprocess.Popen[bytes]"] = None
+        log = self._log.open()
+        child: Optional[subprocess.Popen[bytes]] = None
         try:
             if self.machine.host.systemd:
                 result = execute(self._argv(), deadline)
@@ -270,12 +284,15 @@ class Dockerd(Daemon):
                 return
             time.sleep(0.01)
         ended = self._ended(child)
-        said = self._last_words()
+        said = self._log.last_words()
         self._give_up(child)
         what = "ended at once" if ended else "did not answer within %g s" % deadline
-        raise NodeError("the docker daemon of the service %s: %s (log: %s)" % (what, said or "it wrote nothing", self.machine.daemon_log))
+        raise NodeError(
+            "the docker daemon of the service %s: %s (log: %s)"
+            % (what, said or "it wrote nothing", self.machine.daemon_log)
+        )
 
-    def _ended(self, child: Optional["subprocess.Popen[bytes]"]) -> bool:
+    def _ended(self, child: Optional[subprocess.Popen[bytes]]) -> bool:
         if child is not None:
             return child.poll() is not None
         return execute(["systemctl", "is-active", "--quiet", self._unit], 10).rc not in (0,) and self._process() is None
@@ -288,7 +305,7 @@ class Dockerd(Daemon):
         except Undetermined:
             return False
 
-    def _give_up(self, child: Optional["subprocess.Popen[bytes]"]) -> None:
+    def _give_up(self, child: Optional[subprocess.Popen[bytes]]) -> None:
         """End a daemon that this run started and that did not come up."""
         process = self._process()
         if process:
@@ -298,27 +315,7 @@ class Dockerd(Daemon):
                 processes.wait_gone(process, _KILL_DEADLINE)
         if child is not None:
             child.wait()
-        self._clear()
-
-    def _open_log(self) -> int:
-        """The daemon's log, for appending; one old file is kept when it has grown."""
-        path = self.machine.daemon_log
-        if os.path.exists(path) and os.path.getsize(path) > _LOG_KEPT:
-            os.replace(path, path + ".1")
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        self._log_start = os.fstat(descriptor).st_size
-        return descriptor
-
-    def _last_words(self) -> str:
-        """The last lines that the daemon wrote in this run and that are no mere progress."""
-        try:
-            with open(self.machine.daemon_log, "rb") as stream:
-                stream.seek(self._log_start)
-                lines = [line.strip() for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        except OSError:
-            return ""
-        telling = [line for line in lines if not _QUIET.search(line)] or lines
-        return " | ".join(telling[-4:])
+        self._leftovers.clear()
 
     # Stopping
 
@@ -332,7 +329,11 @@ class Dockerd(Daemon):
 
     def running_containers(self) -> List[str]:
         """The names of the containers that run in the daemon, whoever started them. Raises Undetermined."""
-        return [container["Names"][0].lstrip("/") for container in self.api().containers() if container.get("State") not in ("exited", "created", "dead")]
+        return [
+            container["Names"][0].lstrip("/")
+            for container in self.api().containers()
+            if container.get("State") not in ("exited", "created", "dead")
+        ]
 
     def stop(self) -> bool:
         """End the daemon and everything it left; whether there was something. Raises NodeError when a part stays.
@@ -352,11 +353,16 @@ class Dockerd(Daemon):
                     self._run.journal.remark("", "the docker daemon (pid %d) did not end in time" % process.pid, "warn")
                     self._signal(signal.SIGKILL)
                     if not processes.wait_gone(process, _KILL_DEADLINE):
-                        raise NodeError("the docker daemon (pid %d) cannot be killed: it waits for a device (state %s)" % (process.pid, processes.state(process.pid)))
+                        raise NodeError(
+                            "the docker daemon (pid %d) cannot be killed: it waits for a device (state %s)"
+                            % (process.pid, processes.state(process.pid))
+                        )
+        self._api = None
         if self._run.check_mode and process:
             self._predicted = DaemonLook(DOWN, "docker daemon is not running")
-        self._api = None
-        changed = self._clear() or changed
+            self._leftovers.clear_after_imagined_end()
+        else:
+            changed = self._leftovers.clear() or changed
         if self._bridge.exists():
             self._bridge.stop()
             changed = True
@@ -370,10 +376,10 @@ class Dockerd(Daemon):
             problems.append("its process runs")
         if owner:
             problems.append("its socket is held by %s" % (processes.find(owner) or "pid %d" % owner))
-        survivors = self._survivors()
+        survivors = self._leftovers.survivors()
         if survivors:
-            problems.append("processes live: %s" % _names(survivors))
-        busy = [mount.point for mount in mounts.below(self.machine.exec_root) + self._own_mounts()]
+            problems.append("processes live: %s" % processes.describe(survivors))
+        busy = [mount.point for mount in self._leftovers.mounts()]
         if busy:
             problems.append("mounts stay: %s" % ", ".join(busy[:5]))
         if self._bridge.exists():
@@ -383,7 +389,8 @@ class Dockerd(Daemon):
         return {
             "daemon": "no process has the service's data root, and nobody listens on %s" % self.socket,
             "processes": "control group %s is empty and no shim is left" % self.machine.cgroup.path,
-            "mounts": "nothing is mounted below %s, nor by the daemon below %s" % (self.machine.exec_root, self.data_root),
+            "mounts": "nothing is mounted below %s, nor by the daemon below %s"
+            % (self.machine.exec_root, self.data_root),
             "network": "bridge and rules are gone",
         }
 
@@ -392,76 +399,3 @@ class Dockerd(Daemon):
         if process:
             name = signal.Signals(number).name[3:]
             self._run.do(["kill", "-" + name, str(process.pid)], partial(processes.send, process, number))
-
-    def _clear(self) -> bool:
-        """Clear away what a daemon that is gone has left: processes, mounts, files. Whether there was anything.
-
-        A daemon that check mode has only imagined to end would have taken most of it away itself.
-        """
-        changed = False
-        imagined = self._predicted is not None
-        if not imagined and self._survivors():
-            self._end_survivors()
-            changed = True
-        for mount in self._mounts_that_stay() if imagined else mounts.below(self.machine.exec_root) + self._own_mounts():
-            self._run.change(["umount", mount.point], 30)
-            changed = True
-        for path in [] if imagined else filter(os.path.lexists, (self._pid_file, self.socket)):
-            self._run.do(["rm", "-f", path], partial(files.remove_file, path))
-            changed = True
-        if os.path.isdir(self.machine.exec_root):
-            self._run.do(["rm", "-rf", "--one-file-system", self.machine.exec_root], partial(shutil.rmtree, self.machine.exec_root))
-            changed = True
-        if not self._run.check_mode and not self.machine.host.systemd:
-            self.machine.cgroup.remove()
-        return changed
-
-    def _end_survivors(self) -> None:
-        """End the containers that outlived the daemon: their first process is asked, then all are killed.
-
-        Only processes of the service's own control group, and shims that carry its exec root, are ever touched.
-        """
-        cgroup = self.machine.cgroup
-        for name in cgroup.children():
-            if name == "daemon" or name.endswith(".service"):
-                continue
-            group = cgroup.below(name)
-            for process in filter(None, map(processes.find, filter(processes.is_init, group.pids()))):
-                self._run.do(["kill", "-TERM", str(process.pid)], partial(processes.send, process, signal.SIGTERM))
-        if self._run.check_mode:
-            return
-        containers = [cgroup.below(name) for name in cgroup.children() if name != "daemon" and not name.endswith(".service")]
-        processes.wait_until(lambda: not any(group.pids() for group in containers), self._grace)
-        left = sorted(cgroup.pids() | {process.pid for process in self._helpers()})
-        if left:
-            self._run.do(["kill", "-KILL", *[str(pid) for pid in left]], self._kill_survivors)
-        if self._survivors():
-            raise NodeError("processes of the service cannot be killed: %s" % _names(self._survivors()))
-
-    def _kill_survivors(self) -> None:
-        self.machine.cgroup.kill(_KILL_DEADLINE)
-        for process in self._helpers():
-            processes.send(process, signal.SIGKILL)
-            processes.wait_gone(process, _KILL_DEADLINE)
-        processes.wait_until(lambda: not self._survivors(), _SURVIVORS_GRACE)
-
-    def _mounts_that_stay(self) -> List[mounts.Mount]:
-        """Where dockerd will not undo the mount of its data root on itself: after a crash, and on top of a bind mount."""
-        will_undo = os.path.exists(self.machine.exec_root + "/unmount-on-shutdown")
-        return [mount for mount in mounts.self_binds(self.data_root) if not (will_undo and self.data_root.endswith(mount.root))]
-
-    def _own_mounts(self) -> List[mounts.Mount]:
-        """The mounts that dockerd itself makes in its data root: layers, shared memory, and the folder on itself."""
-        if self.look(1.0).state == UP:
-            return []
-        made = [
-            mount
-            for mount in mounts.below(self.data_root)
-            if (mount.type == "overlay" and mount.point.startswith(self.data_root + "/overlay2/"))
-            or (mount.type == "tmpfs" and mount.point.startswith(self.data_root + "/containers/") and mount.point.endswith("/mounts/shm"))
-        ]
-        return made + mounts.self_binds(self.data_root)
-
-
-def _names(pids: List[int]) -> str:
-    return ", ".join(str(processes.find(pid) or "pid %d" % pid) for pid in pids[:5])

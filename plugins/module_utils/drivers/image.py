@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import os
 import tarfile
-from typing import List, Optional
+from typing import Any, Dict, List
 
 from ..node.docker_api import DockerApi
 from ..node.errors import CommandFailed, NodeError
 from ..node.machine import Machine
 
-_ROOT_FOLDERS = {"bin", "boot", "dev", "etc", "home", "lib", "lib64", "opt", "proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var"}
 _MANIFESTS = {"manifest.json", "index.json", "oci-layout", "repositories"}
+_ROOT_FOLDERS = set("bin boot dev etc home lib lib64 opt proc root run sbin srv sys tmp usr var".split())
 
 
 class Image:
     """The image of one container section. `docker` is the client's command line up to the subcommand."""
 
-    def __init__(self, name: str, archive: Optional[str], policy: str, timeout: float, docker: List[str], machine: Machine, rid: str):
-        self.name = name
-        self._archive = archive
-        self._policy = policy
-        self._timeout = timeout
+    def __init__(self, values: Dict[str, Any], docker: List[str], machine: Machine, rid: str):
+        self.name: str = values["image"]
+        self._archive: str = values["image_archive"] or ""
+        self._policy: str = values["image_pull_policy"]
+        self._timeout: float = values["pull_timeout"]
         self._docker = docker
         self._machine = machine
         self._rid = rid
@@ -33,24 +33,22 @@ class Image:
     def check(self) -> None:
         """Refuse an archive that is not there or not an archive. Raises NodeError."""
         if self._archive:
-            if not os.path.isfile(self._archive):
-                raise NodeError("image_archive %s is not there" % self._archive)
             self._is_saved()
 
-    def ensure(self, present: bool, first_start: bool) -> bool:
-        """Make sure that the daemon has the image; whether it was fetched. Raises NodeError.
+    def ensure(self, present: bool) -> bool:
+        """Make sure that the daemon has the image; whether it was fetched. `present` tells whether it has it now.
 
-        `present` tells whether it has it now, `first_start` whether a new container will be made from it.
+        Raises NodeError.
         """
-        pull = self._policy == "always" and first_start and not self._archive
-        if present and not pull:
+        if self._archive:
+            if not present:
+                self._load()
+            return not present
+        if present and self._policy != "always":
             return False
-        if self._archive and not present:
-            self._load()
-        elif self._policy == "never":
+        if self._policy == "never":
             raise NodeError("the image %s is not there, and image_pull_policy is never" % self.name)
-        else:
-            self._pull()
+        self._pull()
         return True
 
     def verify(self, api: DockerApi) -> None:
@@ -59,27 +57,28 @@ class Image:
             raise NodeError("image_archive %s was loaded, but it holds no image %s" % (self._archive, self.name))
 
     def _load(self) -> None:
-        archive = str(self._archive)
-        verb = ["load", "--input", archive] if self._is_saved() else ["import", archive, self.name]
+        verb = ["load", "--input", self._archive] if self._is_saved() else ["import", self._archive, self.name]
         try:
             self._machine.run.change(self._docker + verb, self._timeout, self._rid)
         except CommandFailed as error:
-            raise NodeError("image_archive %s cannot be loaded: %s" % (archive, error)) from error
+            raise NodeError("image_archive %s cannot be loaded: %s" % (self._archive, error)) from error
 
     def _pull(self) -> None:
+        environment = {"DOCKER_CONFIG": self._machine.docker_config}
         try:
-            environment = {"DOCKER_CONFIG": self._machine.docker_config}
             self._machine.run.change(self._docker + ["pull", self.name], self._timeout, self._rid, environment)
         except CommandFailed as error:
             raise NodeError(
-                "the image %s is not there and cannot be pulled: %s; pull or load it with the playbook dockyard.svc.docker, or "
-                "name an image_archive" % (self.name, error)
+                "the image %s cannot be pulled: %s; pull or load it with the playbook dockyard.svc.docker, or name an "
+                "image_archive" % (self.name, error)
             ) from error
 
     def _is_saved(self) -> bool:
         """Whether the archive was made by `docker save`. The plain tar of a root file system is not."""
+        if not os.path.isfile(self._archive):
+            raise NodeError("image_archive %s is not there" % self._archive)
         try:
-            with tarfile.open(str(self._archive)) as archive:
+            with tarfile.open(self._archive) as archive:
                 for member in archive:
                     top, _slash, rest = member.name.lstrip("./").partition("/")
                     if top in _MANIFESTS and not rest:

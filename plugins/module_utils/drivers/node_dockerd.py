@@ -26,6 +26,7 @@ class NodeDockerd(Daemon):
     data_root = ""
 
     def __init__(self, machine: Machine, socket: str = SOCKET):
+        super().__init__()
         self.machine = machine
         self.socket = socket
         self._api: Optional[DockerApi] = None
@@ -41,7 +42,12 @@ class NodeDockerd(Daemon):
             self._api = None
             return DaemonLook(UNDEF, str(error))
         if survivors:
-            return DaemonLook(WARN, "the node's docker daemon is not running, but containers of the service live on", None, tuple(survivors))
+            return DaemonLook(
+                WARN,
+                "the node's docker daemon is not running, but containers of the service live on",
+                None,
+                tuple(survivors),
+            )
         return DaemonLook(DOWN, "docker daemon is not running")
 
     def check_start(self) -> None:
@@ -49,7 +55,9 @@ class NodeDockerd(Daemon):
         require_sdk()
         found = self.look()
         if found.state != UP:
-            raise NodeError("%s: start the node's docker daemon, or give the service a docker_data_dir of its own" % found.reason)
+            raise NodeError(
+                "%s: start the node's docker daemon, or give the service a docker_data_dir of its own" % found.reason
+            )
 
     def api(self) -> DockerApi:
         if self._api is None:

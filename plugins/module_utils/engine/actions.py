@@ -141,7 +141,9 @@ class Actions:
             state = self._states[driver.rid]
             if state.state not in _OPERATIONAL and not driver.values["optional"]:
                 reason = "; ".join(remark.text for remark in state.remarks)
-                raise ActionFailed("%s: is %s after the start%s" % (driver.rid, state.state, ": " + reason if reason else ""))
+                raise ActionFailed(
+                    "%s: is %s after the start%s" % (driver.rid, state.state, ": " + reason if reason else "")
+                )
 
     def _roll_back(self) -> str:
         """Take back, in the opposite order, what this run has changed; what was done, in words."""
@@ -194,7 +196,8 @@ class Actions:
         elif strangers and whole:
             raise ActionFailed(
                 "docker daemon: is not stopped, because containers that the service does not declare run in it: %s; stop them "
-                "with 'docker --host unix://%s stop NAME', then stop the service again" % (", ".join(strangers), daemon.socket)
+                "with 'docker --host unix://%s stop NAME', then stop the service again"
+                % (", ".join(strangers), daemon.socket)
             )
         else:
             self._journal.remark("", "the docker daemon stays up for %s" % ", ".join(running))
@@ -210,7 +213,7 @@ class Actions:
         if daemon.look().state != UP or not daemon.running_containers():
             daemon.stop()
 
-    def _attempt(self, name: str, work: Callable[[], "object"]):  # type: ignore[no-untyped-def]
+    def _attempt(self, name: str, work: Callable[[], object]):  # type: ignore[no-untyped-def]
         """Do one piece of work; what goes wrong is noted and becomes the failure of the action."""
         try:
             return work()
@@ -227,5 +230,3 @@ class Actions:
             if not driver.values["optional"]:
                 raise
             self._journal.remark(driver.rid, "is optional: its failure does not count (%s)" % failure, "warn")
-
-

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Optional, Union
 
-from ..definition.docker_arguments import network, run_options
 from ..definition.keywords import GROUPS
 from ..definition.model import Definition, ResourceDefinition
 from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_DOWN, STANDBY_UP, UNDEF, UP, WARN, Driver, Remark, Status
 from ..drivers.container import Container
+from ..drivers.docker_run import needs_bridge
 from ..drivers.dockerd import Dockerd
 from ..drivers.node_dockerd import NodeDockerd
 from ..drivers.registry import DRIVERS
@@ -61,7 +61,7 @@ class Instance:
             return NodeDockerd(self.machine)
         containers = [resource for resource in self.definition.resources if resource.group == "container"]
         grace = max([resource.values["stop_timeout"] for resource in containers], default=10.0)
-        return Dockerd(self.definition, self.machine, grace, any(_needs_bridge(resource) for resource in containers))
+        return Dockerd(self.definition, self.machine, grace, any(map(needs_bridge, containers)))
 
     def _driver(self, resource: ResourceDefinition) -> Driver:
         kind = DRIVERS.get((resource.group, resource.type), Unknown)
@@ -146,8 +146,3 @@ class Instance:
             "group": self.definition.values["docker_socket_group"] if self.daemon.private else None,
             "problems": problems,
         }
-
-
-def _needs_bridge(resource: ResourceDefinition) -> bool:
-    values = resource.values
-    return network(values["netns"], run_options(values["run_args"])) not in ("none", "host") and not str(values["netns"]).startswith("container#")

@@ -65,13 +65,20 @@ def inspect(definitions: Mapping[str, Definition], host: Host) -> Dict[str, Dict
 def _act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str, Any]:
     began = time.monotonic()
     run = instance.run
-    outcome: Dict[str, Any] = {"changed": False, "failed": False, "msg": "", "before": None, "status": None, "evidence": {}}
+    outcome: Dict[str, Any] = {
+        "changed": False,
+        "failed": False,
+        "msg": "",
+        "before": None,
+        "status": None,
+        "evidence": {},
+    }
     if not instance.definition.runs_here:
         outcome.update(skipped=True, msg="does not run on this node")
         outcome["status"] = outcome["before"] = instance.status({})
     else:
         try:
-            with locked(instance.machine, state, instance.definition.values["lock_timeout"]), _log_file(instance):
+            with locked(instance.machine, state, instance.definition.values["lock_timeout"]), _LogFile(instance):
                 _run_locked(instance, rids, state, outcome)
         except NodeError as error:
             run.journal.remark("", str(error), "error")
@@ -93,10 +100,12 @@ def _run_locked(instance: Instance, rids: Sequence[str], state: str, outcome: Di
         outcome.update(failed=True, msg=str(failure))
     outcome["changed"] = actions.changed
     outcome["evidence"] = actions.evidence
-    outcome["status"] = instance.status(instance.read()) if actions.changed and not instance.run.check_mode else outcome["before"]
+    outcome["status"] = (
+        instance.status(instance.read()) if actions.changed and not instance.run.check_mode else outcome["before"]
+    )
 
 
-class _log_file:
+class _LogFile:
     """Writes the journal of an instance to its log file while the block runs. Check mode writes none."""
 
     def __init__(self, instance: Instance):
@@ -109,7 +118,9 @@ class _log_file:
         if self._wanted:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             self._descriptor = os.open(self._path, flags, 0o600)
-            self._journal.sinks.append(timestamped(lambda line: _ignore(os.write(self._descriptor, (line + "\n").encode()))))
+            self._journal.sinks.append(
+                timestamped(lambda line: _ignore(os.write(self._descriptor, (line + "\n").encode())))
+            )
 
     def __exit__(self, *_exception: object) -> None:
         if self._wanted:
@@ -126,5 +137,3 @@ def _side_by_side(work: Callable[[str], Dict[str, Any]], paths: List[str]) -> Di
         return {path: work(path) for path in paths}
     with ThreadPoolExecutor(max_workers=min(WORKERS, len(paths))) as pool:
         return dict(zip(paths, pool.map(work, paths)))
-
-

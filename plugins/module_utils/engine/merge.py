@@ -23,11 +23,9 @@ _TABLE = {
 def merge(states: Iterable[str]) -> str:
     """The state of a whole from the states of its parts: `n/a` is neutral, `warn` wins, and `undef` gives `warn`."""
     merged = NOT_APPLICABLE
-    for state in states:
+    for state in (WARN if state == UNDEF else state for state in states):
         if state == NOT_APPLICABLE:
             continue
-        if state == UNDEF:
-            state = WARN
         if merged in (NOT_APPLICABLE, state):
             merged = state
         elif WARN in (merged, state):

@@ -31,7 +31,9 @@ def read_words(args: Union[str, List[Any]]) -> List[str]:
         try:
             words = shlex.split(args)
         except ValueError as error:
-            raise ValueError("the docker arguments %s cannot be split as a shell would: %s" % (quoted(args), error)) from error
+            raise ValueError(
+                "the docker arguments %s cannot be split as a shell would: %s" % (quoted(args), error)
+            ) from error
     elif isinstance(args, list):
         words = [str(word) for word in args]
     else:
@@ -45,7 +47,9 @@ def read_words(args: Union[str, List[Any]]) -> List[str]:
         option = first.partition("=")[0]
         if option in _ELSEWHERE or option.startswith(("-H", "-c")):
             raise ValueError("%s is refused: the command runs on the service's own socket" % quoted(first))
-        raise ValueError("the docker arguments begin with the option %s: a docker command such as 'ps' comes first" % quoted(first))
+        raise ValueError(
+            "the docker arguments begin with the option %s: a docker command such as 'ps' comes first" % quoted(first)
+        )
     return words
 
 
@@ -87,7 +91,7 @@ def _with_names(definition: Definition, words: List[str]) -> List[str]:
     """The words with each `{container#N}` replaced. Raises NodeError for a container that the service does not have."""
     names = {r.rid: definition.path.container_name(r.index) for r in definition.resources if r.group == "container"}
 
-    def name(match: "re.Match[str]") -> str:
+    def name(match: re.Match[str]) -> str:
         rid = match.group(1)
         if rid not in names:
             raise NodeError("the service %s has no %s%s" % (definition.path, rid, nearest(rid, names)))

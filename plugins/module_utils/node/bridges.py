@@ -77,7 +77,10 @@ class SubnetRegistry:
         for network in self._pool.subnets(new_prefix=max(24, self._pool.prefixlen)):
             if not any(network.overlaps(other) for other in taken):
                 return Subnet(network)
-        raise NodeError("no network is left in %s for service %s: choose a larger docker_network_pool, or give it a docker_subnet" % (self._pool, service))
+        raise NodeError(
+            "no network is left in %s for service %s: choose a larger docker_network_pool, or give it a docker_subnet"
+            % (self._pool, service)
+        )
 
     def take(self, service: str, wanted: Optional[str]) -> Subnet:
         """Choose a subnet and write it down."""
@@ -108,10 +111,11 @@ class Bridge:
         self.name = PREFIX + short_id
         self.table = "dockyard_" + short_id
         self._run = run
+        self._gone = False
 
     def exists(self) -> bool:
         """Whether the node has the interface."""
-        return self.name in (name for _index, name in socket.if_nameindex())
+        return not self._gone and self.name in (name for _index, name in socket.if_nameindex())
 
     def start(self, subnet: Subnet) -> None:
         """Make the bridge, its address and its rules, as far as they are missing."""
@@ -132,18 +136,21 @@ class Bridge:
         if self._has_table():
             self._run.change(["nft", "delete table ip %s" % self.table], _DEADLINE)
         self._run.change(["ip", "link", "delete", "dev", self.name], _DEADLINE)
+        self._gone = self._run.check_mode
 
     def _rules(self, subnet: Subnet) -> str:
         """Masquerade what leaves the node; let nothing new in but through the daemon's proxy, nor over to another service."""
+        table, bridge = self.table, self.name
+        rule = f"add rule ip {table}"
         return (
-            'add table ip {table}; flush table ip {table}; '
-            'add chain ip {table} outbound {{ type nat hook postrouting priority srcnat ; }}; '
-            'add rule ip {table} outbound ip saddr {network} oifname != "{bridge}" masquerade; '
-            'add chain ip {table} isolation {{ type filter hook forward priority filter ; }}; '
-            'add rule ip {table} isolation iifname "{bridge}" oifname != "{bridge}" oifname "{prefix}*" drop; '
-            'add rule ip {table} isolation oifname "{bridge}" iifname != "{bridge}" ct state established,related accept; '
-            'add rule ip {table} isolation oifname "{bridge}" iifname != "{bridge}" drop'
-        ).format(table=self.table, network=subnet.bridge, bridge=self.name, prefix=PREFIX)
+            f"add table ip {table}; flush table ip {table}; "
+            f"add chain ip {table} outbound {{ type nat hook postrouting priority srcnat ; }}; "
+            f'{rule} outbound ip saddr {subnet.bridge} oifname != "{bridge}" masquerade; '
+            f"add chain ip {table} isolation {{ type filter hook forward priority filter ; }}; "
+            f'{rule} isolation iifname "{bridge}" oifname != "{bridge}" oifname "{PREFIX}*" drop; '
+            f'{rule} isolation oifname "{bridge}" iifname != "{bridge}" ct state established,related accept; '
+            f'{rule} isolation oifname "{bridge}" iifname != "{bridge}" drop'
+        )
 
     def _has_table(self) -> bool:
         tables = _json(["nft", "--json", "list", "tables"])

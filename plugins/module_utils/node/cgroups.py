@@ -123,5 +123,7 @@ def _fill_cpuset(folder: str) -> None:
             with open("%s/%s" % (child, name), encoding="ascii") as stream:
                 if stream.read().strip():
                     continue
-            with open("%s/%s" % (parent, name), encoding="ascii") as source, open("%s/%s" % (child, name), "w", encoding="ascii") as target:
+            with open("%s/%s" % (parent, name), encoding="ascii") as source, open(
+                "%s/%s" % (child, name), "w", encoding="ascii"
+            ) as target:
                 target.write(source.read())

@@ -81,7 +81,9 @@ class Runner:
         self.journal.complete(event, 0, time.monotonic() - began, "")
 
 
-def execute(argv: Sequence[str], deadline: float, environment: Optional[Mapping[str, str]] = None, data: str = "") -> Result:
+def execute(
+    argv: Sequence[str], deadline: float, environment: Optional[Mapping[str, str]] = None, data: str = ""
+) -> Result:
     """Run a command to its end. Raises CommandFailed when it cannot run or is not done after `deadline` seconds.
 
     A command that is late is ended together with what it started; its output until then is in the error.
@@ -111,14 +113,20 @@ def execute(argv: Sequence[str], deadline: float, environment: Optional[Mapping[
     return Result(process.returncode, _text(stdout), _text(stderr))
 
 
-def start_detached(argv: Sequence[str], log: int) -> "subprocess.Popen[bytes]":
+def start_detached(argv: Sequence[str], log: int) -> subprocess.Popen[bytes]:
     """Start a daemon in a session of its own, with nothing open but `log`. It lives on when the module ends."""
     return subprocess.Popen(
-        list(argv), env=dict(ENVIRONMENT), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+        list(argv),
+        env=dict(ENVIRONMENT),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        cwd="/",
     )
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """End a late command by the session that was made for it, not by name."""
     try:
         os.killpg(process.pid, signal.SIGKILL)

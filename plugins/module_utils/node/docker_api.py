@@ -34,16 +34,21 @@ class DockerApi:
     """One daemon, by its socket. Every method raises Undetermined when the daemon does not answer within `deadline` seconds."""
 
     def __init__(self, socket: str, deadline: float = 5.0):
-        require_sdk()
+        try:
+            require_sdk()
+        except NodeError as error:
+            raise Undetermined(str(error)) from error
         import docker
 
         self._socket = socket
         self._errors = docker.errors
-        self._client = self._ask(lambda: docker.APIClient(base_url="unix://" + socket, version="auto", timeout=deadline))
+        self._client = self._ask(
+            lambda: docker.APIClient(base_url="unix://" + socket, version="auto", timeout=round(deadline))
+        )
 
     def info(self) -> Dict[str, Any]:
         """What `docker info` shows."""
-        return self._ask(lambda: self._client.info())
+        return self._ask(self._client.info)
 
     def containers(self) -> List[Dict[str, Any]]:
         """Every container of the daemon, running or not: Id, Names, Labels, State."""
@@ -55,7 +60,7 @@ class DockerApi:
 
     def image(self, name: str) -> Optional[Dict[str, Any]]:
         """What `docker image inspect` shows, None when the daemon has no such image."""
-        return self._ask_for(lambda: self._client.inspect_image(name))
+        return self._ask_for(lambda: self._client.inspect_image(name))  # type: ignore[no-untyped-call]
 
     def logs(self, container_id: str, lines: int = 10) -> str:
         """The last lines that a container wrote."""
@@ -78,7 +83,9 @@ class DockerApi:
         except self._errors.NotFound as error:
             raise _NotThere(str(error)) from error
         except Exception as error:  # the SDK lets errors of requests, urllib3 and the socket through
-            raise Undetermined("the docker daemon on %s does not answer: %s" % (self._socket, _reason(error))) from error
+            raise Undetermined(
+                "the docker daemon on %s does not answer: %s" % (self._socket, _reason(error))
+            ) from error
 
 
 class _NotThere(NodeError):

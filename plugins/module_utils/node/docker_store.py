@@ -56,6 +56,8 @@ def has_image(data_root: str, name: str) -> Optional[bool]:
             continue
         for references in (listed.get("Repositories") or {}).values():
             for reference, image_id in references.items():
-                if wanted == reference or str(image_id).partition(":")[2].startswith(name.rpartition(":")[2]) and len(name) >= 12:
+                if wanted == reference or (
+                    str(image_id).partition(":")[2].startswith(name.rpartition(":")[2]) and len(name) >= 12
+                ):
                     return True
     return False

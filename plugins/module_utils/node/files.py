@@ -37,7 +37,9 @@ def check_root_owned(path: str) -> None:
         if not stat.S_ISDIR(facts.st_mode):
             raise NodeError("%s is not a folder" % part)
         if facts.st_uid != 0:
-            raise NodeError("%s belongs to user %d and not to root: its owner could replace what is below" % (part, facts.st_uid))
+            raise NodeError(
+                "%s belongs to user %d and not to root: its owner could replace what is below" % (part, facts.st_uid)
+            )
         if facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX:
             raise NodeError("%s may be written by others than root (mode %o)" % (part, stat.S_IMODE(facts.st_mode)))
 
@@ -84,7 +86,9 @@ def group_id(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
-        raise NodeError("there is no group %s on this node: create it with 'groupadd --system %s'" % (name, name)) from None
+        raise NodeError(
+            "there is no group %s on this node: create it with 'groupadd --system %s'" % (name, name)
+        ) from None
 
 
 def write_whole(path: str, text: str, mode: int = 0o600) -> None:

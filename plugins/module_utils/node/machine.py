@@ -127,7 +127,11 @@ class Machine:
     def path_problem(self) -> str:
         """Why the socket paths of the service would not work, or an empty string."""
         if len(self.socket) > SOCKET_PATH_MAX:
-            return "the socket path %s has %d characters; %d is the most" % (self.socket, len(self.socket), SOCKET_PATH_MAX)
+            return "the socket path %s has %d characters; %d is the most" % (
+                self.socket,
+                len(self.socket),
+                SOCKET_PATH_MAX,
+            )
         if len(self.exec_root + _EXEC_ROOT_SUFFIX) > _EXEC_ROOT_MAX:
             return "the run folder %s is too long a path for the sockets below it" % self.host.directories.run
         return ""

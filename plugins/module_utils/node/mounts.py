@@ -39,24 +39,31 @@ def table() -> List[Mount]:
 def below(folder: str) -> List[Mount]:
     """The mounts inside a folder, deepest and newest first; one on the folder itself is not among them."""
     inside = [mount for mount in table() if mount.point.startswith(folder.rstrip("/") + "/")]
-    return sorted(reversed(inside), key=lambda mount: -mount.point.count("/"))
+    inside.reverse()
+    return sorted(inside, key=lambda mount: -mount.point.count("/"))
 
 
 def self_binds(folder: str) -> List[Mount]:
     """The mounts of a folder onto itself, which a killed dockerd leaves behind (moby issue 36107)."""
     mounts = table()
-    holders = [mount for mount in mounts if mount.point != folder and (folder + "/").startswith(mount.point.rstrip("/") + "/")]
+    holders = [
+        mount for mount in mounts if mount.point != folder and (folder + "/").startswith(mount.point.rstrip("/") + "/")
+    ]
     if not holders:
         return []
     holder = max(reversed(holders), key=lambda mount: len(mount.point))
     itself = os.path.join(holder.root, os.path.relpath(folder, holder.point))
-    return [mount for mount in mounts if mount.point == folder and (mount.device, mount.root) == (holder.device, itself)]
+    return [
+        mount for mount in mounts if mount.point == folder and (mount.device, mount.root) == (holder.device, itself)
+    ]
 
 
 def _read(line: str) -> Mount:
     before, _dash, after = line.partition(" - ")
     fields, rest = before.split(), after.split()
-    return Mount(point=_plain(fields[4]), root=_plain(fields[3]), device=fields[2], type=rest[0], source=_plain(rest[1]))
+    return Mount(
+        point=_plain(fields[4]), root=_plain(fields[3]), device=fields[2], type=rest[0], source=_plain(rest[1])
+    )
 
 
 def _plain(text: str) -> str:

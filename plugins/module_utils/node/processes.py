@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from .errors import Undetermined
 
@@ -48,8 +48,15 @@ def find(pid: int) -> Optional[Process]:
         program = os.readlink("/proc/%d/exe" % pid)
     except OSError:
         return None
-    process = Process(pid, before[0], argv, program[: -len(" (deleted)")] if program.endswith(" (deleted)") else program)
+    process = Process(
+        pid, before[0], argv, program[: -len(" (deleted)")] if program.endswith(" (deleted)") else program
+    )
     return process if process.runs() else None
+
+
+def describe(pids: Sequence[int], limit: int = 5) -> str:
+    """Processes for a message: pid and program, the first few of them."""
+    return ", ".join(str(find(pid) or "pid %d" % pid) for pid in pids[:limit]) + (", ..." if len(pids) > limit else "")
 
 
 def every(wanted: Callable[[Tuple[str, ...]], bool]) -> List[Process]:

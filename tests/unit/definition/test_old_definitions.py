@@ -99,13 +99,27 @@ def services(tmp_path):
 
 def test_the_service_of_one_container(services):
     service = services["books.example.net"]
-    assert (service.values["env"], service.values["app"], service.values["nodes"]) == ("DEV", "LEDGER", ["left.example.net"])
+    assert (service.values["env"], service.values["app"], service.values["nodes"]) == (
+        "DEV",
+        "LEDGER",
+        ["left.example.net"],
+    )
     assert service.private and service.values["docker_data_dir"] == "/data/books.example.net/images"
-    assert [(r.rid, r.type) for r in service.resources] == [("ip#1", "host"), ("disk#1", "vg"), ("fs#1", "ext4"), ("fs#2", "ext4"), ("container#1", "docker")]
+    assert [(r.rid, r.type) for r in service.resources] == [
+        ("ip#1", "host"),
+        ("disk#1", "vg"),
+        ("fs#1", "ext4"),
+        ("fs#2", "ext4"),
+        ("container#1", "docker"),
+    ]
     address, disk, _root, images, container = (resource.values for resource in service.resources)
     assert (address["ipdev"], address["ipname"]) == ("eth1", "books.example.net")
     assert disk["name"] == "vgbooks"
-    assert (images["mnt"], images["dev"], images["mnt_opt"]) == ("/data/books.example.net/images", "/dev/mapper/vgbooks-images", "rw,noatime")
+    assert (images["mnt"], images["dev"], images["mnt_opt"]) == (
+        "/data/books.example.net/images",
+        "/dev/mapper/vgbooks-images",
+        "rw,noatime",
+    )
     assert container["image"] == "0a1b2c3d4e5f"
     assert container["command"] == ["/bin/sh", "-c", "while :; do sleep 9; done"]
     assert container["run_args"] == ["-v", "/data/books.example.net/vol1:/vol1:rw"]

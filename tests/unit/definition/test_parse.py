@@ -26,28 +26,52 @@ def container(node="n1", **keywords):
 
 
 def test_the_defaults_of_a_small_definition():
-    service = parse(PATH, {"env": "PRD", "app": "APP1", "docker_data_dir": "/srv/{svcpath}/docker", "container#0": {"type": "docker", **C0}}, "n1")
+    service = parse(
+        PATH,
+        {
+            "env": "PRD",
+            "app": "APP1",
+            "docker_data_dir": "/srv/{svcpath}/docker",
+            "container#0": {"type": "docker", **C0},
+        },
+        "n1",
+    )
     assert service.values["docker_data_dir"] == "/srv/app1-prd/svc1/docker"
-    assert (service.values["env"], service.values["app"], service.values["docker_socket_group"]) == ("PRD", "APP1", "root")
+    assert (service.values["env"], service.values["app"], service.values["docker_socket_group"]) == (
+        "PRD",
+        "APP1",
+        "root",
+    )
     assert service.private and service.runs_here
     values = service.resources[0].values
-    assert (values["rm"], values["optional"], values["stop_timeout"], values["image_pull_policy"]) == (False, False, 10.0, "once")
+    assert (values["rm"], values["optional"], values["stop_timeout"], values["image_pull_policy"]) == (
+        False,
+        False,
+        10.0,
+        "once",
+    )
 
 
 SAME = [
-    ({"container#0": {"run_image": "i", "run_command": "sh -c 'a b'", "net": "host"}}, {"container#0": {"image": "i", "command": ["sh", "-c", "a b"], "netns": "host"}}),
+    (
+        {"container#0": {"run_image": "i", "run_command": "sh -c 'a b'", "net": "host"}},
+        {"container#0": {"image": "i", "command": ["sh", "-c", "a b"], "netns": "host"}},
+    ),
     ({"vg#1": {"vgname": "data"}}, {"disk#1": {"type": "vg", "name": "data"}}),
     ({"vg#1": {"name": "data", "type": None}}, {"disk#1": {"type": "vg", "name": "data"}}),
     ({"lv#1": {"name": "root", "vgname": "data"}}, {"disk#1": {"type": "lv", "name": "root", "vg": "data"}}),
     ({"loop#1": {"file": "/srv/f"}}, {"disk#1": {"type": "loop", "file": "/srv/f"}}),
-    ({"fs#1": {"type": "ext4", "mnt": "/srv/m", "mnt_opts": "ro"}}, {"fs#1": {"type": "ext4", "mnt": "/srv/m", "mnt_opt": "ro"}}),
+    (
+        {"fs#1": {"type": "ext4", "mnt": "/srv/m", "mnt_opts": "ro"}},
+        {"fs#1": {"type": "ext4", "mnt": "/srv/m", "mnt_opt": "ro"}},
+    ),
     ({"ip#1": {"name": "a.b", "dev": "eth0"}}, {"ip#1": {"type": "host", "ipname": "a.b", "ipdev": "eth0"}}),
     ({"service_type": "DEV", "container#0": C0}, {"DEFAULT": {"env": "DEV"}, "container#0": C0}),
     ({"container_data_dir": "/srv/d", "container#0": C0}, {"docker_data_dir": "/srv/d", "container#0": C0}),
     ({"autostart_node": "n1", "mode": "hosted", "container#0": C0}, {"container#0": C0}),
     ({"container#0": {**C0, "always_on": "yes"}}, {"container#0": {**C0, "standby": True}}),
     ({"container#0": {**C0, "command": None, "type": None}, "env": None, "DEFAULT": None}, {"container#0": C0}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("old", "new"), SAME)
@@ -79,7 +103,10 @@ WRONG = [
     ({"container#0": {"type": ["docker"], **C0}}, ["keyword type", "must be a text, not a list"]),
     ({"container#0": {"type@n1": "docker", **C0}}, ["type@n1", "cannot differ between nodes"]),
     ({"nodes@n1": "n1"}, ["nodes@n1", "cannot differ between nodes"]),
-    ({"container#0": {**C0, "image_pull_policy": "alway"}}, ["keyword image_pull_policy", "is not one of once, always, never", "did you mean always?"]),
+    (
+        {"container#0": {**C0, "image_pull_policy": "alway"}},
+        ["keyword image_pull_policy", "is not one of once, always, never", "did you mean always?"],
+    ),
     ({"container#0": {**C0, "rm": "perhaps"}}, ["keyword rm", "must be true or false"]),
     ({"container#0": None}, ["section [container#0]", "must be a mapping"]),
     ({"container#0": "google/pause"}, ["section [container#0]", "must be a mapping"]),
@@ -100,7 +127,7 @@ WRONG = [
     (None, ["must be a mapping"]),
     ([], ["must be a mapping"]),
     ("text", ["must be a mapping"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("raw", "fragments"), WRONG)
@@ -115,7 +142,13 @@ def test_every_mistake_of_every_service_is_told_at_once():
     with pytest.raises(DefinitionError) as caught:
         parse_all({"a": {"container#0": {"imag": "x", "rm": "?"}}, "b/c": {"apps": "x"}, "-v": {}}, "n1")
     message = str(caught.value)
-    for fragment in ["a, section [container#0], keyword imag:", "keyword rm:", "keyword image: is missing", "b/c, section [DEFAULT], keyword apps", "'-v'"]:
+    for fragment in [
+        "a, section [container#0], keyword imag:",
+        "keyword rm:",
+        "keyword image: is missing",
+        "b/c, section [DEFAULT], keyword apps",
+        "'-v'",
+    ]:
         assert fragment in message
     assert len(caught.value.problems) == 5
 
@@ -133,7 +166,16 @@ def test_resources_come_in_the_order_of_a_start():
     raw["vg#1"] = {"vgname": "v"}
     raw["ip#1"] = {"ipname": "a", "ipdev": "eth0"}
     rids = [resource.rid for resource in parse(PATH, raw, "n1").resources]
-    assert rids == ["ip#1", "disk#1", "fs#1", "container#1", "container#2", "container#10", "container#a", "container#0"]
+    assert rids == [
+        "ip#1",
+        "disk#1",
+        "fs#1",
+        "container#1",
+        "container#2",
+        "container#10",
+        "container#a",
+        "container#0",
+    ]
 
 
 def test_subsets_may_run_side_by_side():
@@ -142,7 +184,12 @@ def test_subsets_may_run_side_by_side():
 
 
 def test_where_a_service_runs():
-    for raw, expected in [({}, True), ({"nodes": "n1 n2"}, True), ({"nodes": "n2"}, False), ({"nodes": ["n2"], "drpnodes": "n1"}, True)]:
+    for raw, expected in [
+        ({}, True),
+        ({"nodes": "n1 n2"}, True),
+        ({"nodes": "n2"}, False),
+        ({"nodes": ["n2"], "drpnodes": "n1"}, True),
+    ]:
         assert parse(PATH, raw, "n1").runs_here is expected
 
 
@@ -164,7 +211,7 @@ ROOTS = [
     ("/srv/app1", "/srv/app1-x", None),
     ("/srv/app1/a", "/srv/app1/b", None),
     ("/srv/{svcpath}", "/srv/{svcpath}", None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("first", "second", "relation"), ROOTS)
@@ -189,11 +236,16 @@ def test_names_that_sort_between_a_data_root_and_what_is_inside_hide_nothing():
 
 
 def test_services_of_different_nodes_may_share_a_data_root():
-    raw = {name: {"nodes": node, "docker_data_dir": "/srv/a", "container#0": C0} for name, node in (("a", "n1"), ("b", "n2"))}
+    raw = {
+        name: {"nodes": node, "docker_data_dir": "/srv/a", "container#0": C0}
+        for name, node in (("a", "n1"), ("b", "n2"))
+    }
     assert len(parse_all(raw, "n1")) == 2
 
 
-@pytest.mark.parametrize("folder", ["/etc", "/etc/docker", "/var", "/var/lib/docker", "/var/lib/docker/x", "/proc/1", "/dev", "/usr/local"])
+@pytest.mark.parametrize(
+    "folder", ["/etc", "/etc/docker", "/var", "/var/lib/docker", "/var/lib/docker/x", "/proc/1", "/dev", "/usr/local"]
+)
 def test_the_nodes_own_folders_are_no_data_root(folder):
     message = refused({"docker_data_dir": folder, "container#0": C0})
     assert "keyword docker_data_dir" in message and "belongs to the node" in message
@@ -207,4 +259,6 @@ def test_two_services_with_one_id_or_one_network():
     with pytest.raises(DefinitionError) as caught:
         parse_all(raw, "n1")
     assert "b, section [DEFAULT], keyword id: x is the id of service a, too" in str(caught.value)
-    assert "b, section [DEFAULT], keyword docker_subnet: 10.1.2.0/24 overlaps the network of service a" in str(caught.value)
+    assert "b, section [DEFAULT], keyword docker_subnet: 10.1.2.0/24 overlaps the network of service a" in str(
+        caught.value
+    )

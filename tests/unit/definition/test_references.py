@@ -34,12 +34,22 @@ def test_the_most_specific_scope_wins_in_any_order(node, keys, expected, order, 
 
 
 def test_scopes_of_default_and_env():
-    raw = {"DEFAULT": {"nodes": "n1 n2", "app": "a", "app@n2": "b", "comment": "{env.size}"}, "env": {"size": 1, "size@n2": 2}}
-    assert [(s.values["app"], s.values["comment"]) for s in (parse(PATH, raw, "n1"), parse(PATH, raw, "n2"))] == [("a", "1"), ("b", "2")]
+    raw = {
+        "DEFAULT": {"nodes": "n1 n2", "app": "a", "app@n2": "b", "comment": "{env.size}"},
+        "env": {"size": 1, "size@n2": 2},
+    }
+    assert [(s.values["app"], s.values["comment"]) for s in (parse(PATH, raw, "n1"), parse(PATH, raw, "n2"))] == [
+        ("a", "1"),
+        ("b", "2"),
+    ]
 
 
 def test_nodes_may_come_from_env():
-    raw = {"DEFAULT": {"nodes": "{env.where}"}, "env": {"where": "n1"}, "container#0": {"image@nodes": "x", "image": "y"}}
+    raw = {
+        "DEFAULT": {"nodes": "{env.where}"},
+        "env": {"where": "n1"},
+        "container#0": {"image@nodes": "x", "image": "y"},
+    }
     assert parse(PATH, raw, "n1").resources[0].values["image"] == "x"
 
 
@@ -62,14 +72,25 @@ VALUES = [
     ("{vg#1.vgname}", "data"),
     ("{container#1.run_image}", "other"),
     ("a{svcname}b{svcname}", "asvc1bsvc1"),
-    ("{not a reference} {} {1} ${HOME} {{.Names}} {unknown} {Names.x}", "{not a reference} {} {1} ${HOME} {{.Names}} {unknown} {Names.x}"),
-]  # fmt: skip
+    (
+        "{not a reference} {} {1} ${HOME} {{.Names}} {unknown} {Names.x}",
+        "{not a reference} {} {1} ${HOME} {{.Names}} {unknown} {Names.x}",
+    ),
+]
 
 
 def definition(**keywords):
     return {
         "app": "shop",
-        "env": {"x": "one", "deep": "{env.x}-{env.x}", "n": 3, "flag": True, "a": "{env.b}", "b": "{env.a}", "list": ["x"]},
+        "env": {
+            "x": "one",
+            "deep": "{env.x}-{env.x}",
+            "n": 3,
+            "flag": True,
+            "a": "{env.b}",
+            "b": "{env.a}",
+            "list": ["x"],
+        },
         "fs#1": {"type": "ext4", "mnt": "/srv/m", "mnt_opt": "ro"},
         "vg#1": {"vgname": "data"},
         "container#1": {"image": "other", "secrets": {"TOKEN": "hunter2"}},
@@ -100,7 +121,7 @@ BAD = [
     ({"hostname": "{container#0.hostname}"}, "round in a circle"),
     ({"command": "echo {container#1.secrets}"}, "unknown reference {container#1.secrets}"),
     ({"hostname": "{namespace}/../{svcname}"}, "components . or .."),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("keywords", "sentence"), BAD)
@@ -114,7 +135,12 @@ def test_references_that_lead_nowhere(keywords, sentence):
 
 
 def test_a_reference_cannot_smuggle_in_what_its_keyword_refuses():
-    for value, keyword in [("-v", "image"), ("../../etc", "image"), ("a b", "hostname"), ("--restart=always", "run_args")]:
+    for value, keyword in [
+        ("-v", "image"),
+        ("../../etc", "image"),
+        ("a b", "hostname"),
+        ("--restart=always", "run_args"),
+    ]:
         with pytest.raises(DefinitionError, match="keyword %s" % keyword):
             parse(PATH, {"env": {"x": value}, "container#0": {"image": "i", keyword: "{env.x}"}}, "n1")
 

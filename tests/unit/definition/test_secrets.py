@@ -18,7 +18,10 @@ SPLIT = [
     ({"secrets": {"TOKEN": "hunter2", "B": None}}, {"secrets": {"TOKEN": HIDDEN, "B": HIDDEN}}),
     ({"secrets": ["TOKEN=hunter2"]}, {"secrets": {"TOKEN": HIDDEN}}),
     ({"secrets": "TOKEN=hunter2 B='hunter2 x'"}, {"secrets": {"TOKEN": HIDDEN, "B": HIDDEN}}),
-    ({"secrets@n1": {"TOKEN": "hunter2"}, "secrets": {"T": "hunter2"}}, {"secrets@n1": {"TOKEN": HIDDEN}, "secrets": {"T": HIDDEN}}),
+    (
+        {"secrets@n1": {"TOKEN": "hunter2"}, "secrets": {"T": "hunter2"}},
+        {"secrets@n1": {"TOKEN": HIDDEN}, "secrets": {"T": HIDDEN}},
+    ),
     ({"secrets": {}}, {"secrets": {}}),
     ({"secrets": None}, {"secrets": None}),
 ]
@@ -67,7 +70,9 @@ def test_malformed_secrets_are_refused_and_not_shown(definition):
         assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("definition", [None, [], "text", {"container#0": None}, {"container#0": ["x"]}, {None: {None: None}}])
+@pytest.mark.parametrize(
+    "definition", [None, [], "text", {"container#0": None}, {"container#0": ["x"]}, {None: {None: None}}]
+)
 def test_what_is_no_definition_is_left_for_the_check(definition):
     assert split_secrets({"a": definition}) == ({"a": definition}, {})
 

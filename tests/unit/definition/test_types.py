@@ -46,7 +46,7 @@ GOOD = [
     (types.PATH, "/srv/...", "/srv/..."),
     (types.GROUP_NAME, "team1", "team1"),
     (types.SUBNET, "10.20.30.0/24", "10.20.30.0/24"),
-]  # fmt: skip
+]
 
 BAD = [
     (types.STRING, "a\nb", "line break"),
@@ -83,6 +83,8 @@ BAD = [
     (types.WORDS, "a\0b", "control character"),
     (types.WORDS, ["a\x1b[2J"], "control character"),
     (types.WORDS, ["\udc80"], "control character"),
+    (types.WORDS, ["x" * 200000], "longer than 100000 bytes"),
+    (types.STRING, "/dev/../etc/shadow", "components . or .."),
     (types.WORDS, [["a"]], "must be a text"),
     (types.WORDS, [datetime.date(2024, 1, 1)], "must be a text, not a date"),
     (types.OPTIONS, ["-p", 1342], "must stand in quotes"),
@@ -116,9 +118,19 @@ BAD = [
     (types.SUBNET, "127.0.0.0/8", "no network for containers"),
     (types.SUBNET, "224.0.0.0/24", "no network for containers"),
     (types.SUBNET, "169.254.0.0/16", "no network for containers"),
-]  # fmt: skip
+]
 
-NEVER_A_TEXT = [None, [], {}, object(), b"x", datetime.date(2024, 1, 1), datetime.datetime(2024, 1, 1, 1, 1), {1, 2}, (1,)]
+NEVER_A_TEXT = [
+    None,
+    [],
+    {},
+    object(),
+    b"x",
+    datetime.date(2024, 1, 1),
+    datetime.datetime(2024, 1, 1, 1, 1),
+    {1, 2},
+    (1,),
+]
 
 
 @pytest.mark.parametrize(("kind", "written", "expected"), GOOD)
@@ -136,7 +148,11 @@ def test_bad_values_are_refused_with_what_would_be_right(kind, written, sentence
 
 
 @pytest.mark.parametrize("value", NEVER_A_TEXT, ids=repr)
-@pytest.mark.parametrize("kind", [types.STRING, types.TEXT, types.WORD, types.BOOLEAN, types.DURATION, types.PATH], ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "kind",
+    [types.STRING, types.TEXT, types.WORD, types.BOOLEAN, types.DURATION, types.PATH],
+    ids=lambda kind: kind.name,
+)
 def test_what_is_no_text_is_called_by_its_type(kind, value):
     with pytest.raises(ValueError, match="must be a text, not a %s" % type(value).__name__):
         kind.convert(value)

@@ -1,0 +1,68 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""What the daemon tells of a container, as the status of the resource."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from ..node import processes
+from .base import DOWN, UP, WARN, Daemon, Remark, Status
+from .container_lookup import Found
+
+_ENDED_AS_ASKED = (0, 143)
+_KILLED = 137
+
+
+def read_found(status: Status, found: Found, image_name: str, daemon: Daemon) -> None:
+    """Fill in the status from a container that exists. Raises Undetermined when the daemon stops answering."""
+    state: Dict[str, Any] = found.inspect["State"]
+    status.facts = {
+        "id": found.id,
+        "docker_state": found.state,
+        "pid": state.get("Pid") or None,
+        "health": found.health or None,
+    }
+    if found.runs:
+        status.state = UP
+        doubt = _doubt(found, daemon)
+        if doubt:
+            status.state = WARN
+            status.remarks.append(Remark("warn", doubt))
+    elif found.state in ("exited", "created"):
+        status.state = DOWN
+        code = state.get("ExitCode")
+        if found.state == "exited" and code not in _ENDED_AS_ASKED:
+            killed = " (killed)" if code == _KILLED else ""
+            status.remarks.append(Remark("info", "exited with code %s%s" % (code, killed)))
+    else:
+        status.state = WARN
+        status.remarks.append(Remark("warn", "docker says %s" % found.state))
+    status.remarks += _drift(found, image_name, daemon)
+
+
+def _doubt(found: Found, daemon: Daemon) -> str:
+    """Why a container that docker calls running is not simply up."""
+    if found.health not in ("", "healthy"):
+        return "the health check says %s" % found.health
+    pid = found.inspect["State"].get("Pid")
+    if pid and not processes.find(pid) and not daemon.container_pids(found.id):
+        return "docker says running, but process %d does not exist" % pid
+    return ""
+
+
+def _drift(found: Found, image_name: str, daemon: Daemon) -> List[Remark]:
+    """Where the container is no longer what the definition says."""
+    remarks = []
+    if found.restart_policy:
+        text = "its restart policy is %s: docker may start it before what it needs" % found.restart_policy
+        remarks.append(Remark("warn", text))
+    image, used = daemon.api().image(image_name), found.inspect["Image"]
+    if image is None:
+        remarks.append(Remark("warn", "the image %s is not there any more" % image_name))
+    elif image["Id"] != used:
+        text = "the current container is based on image %s instead of %s" % (used[7:19], image["Id"][7:19])
+        remarks.append(Remark("warn", text))
+    return remarks

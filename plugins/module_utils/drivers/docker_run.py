@@ -1,0 +1,57 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""The command line of `docker run` for a container section. Source: docker-run(1)."""
+
+from __future__ import annotations
+
+from typing import List
+
+from ..definition.docker_arguments import network, run_options
+from ..definition.model import Definition, ResourceDefinition
+from .container_lookup import LABEL
+
+
+def run_words(definition: ResourceDefinition, service: Definition, id_file: str, more: List[str]) -> List[str]:
+    """The words after `docker`. Secrets are named; their values belong in the environment of the client.
+
+    `id_file` receives the id as soon as the container is made; `more` is what the daemon wants besides.
+    """
+    values = definition.values
+    labels = {"id": service.id, "path": str(service.path), "rid": definition.rid}
+    words = ["run", "--detach", "--cidfile", id_file, "--name", service.path.container_name(definition.index)]
+    words += _each("--label", ["%s%s=%s" % (LABEL, name, text) for name, text in labels.items()])
+    words += more
+    if not any(name in ("network", "net") for name, _value in run_options(values["run_args"])):
+        words += ["--network", _network_option(definition, service)]
+    for keyword in ("hostname", "entrypoint", "user"):
+        if values[keyword]:
+            words += ["--" + keyword, values[keyword]]
+    words += ["--" + keyword for keyword in ("privileged", "interactive", "tty") if values[keyword]]
+    words += _each("--env", ["%s=%s" % item for item in values["environment"].items()])
+    words += _each("--env", list(values["secrets"]))
+    words += _each("--volume", values["volume_mounts"])
+    words += _each("--device", values["devices"])
+    return words + list(values["run_args"]) + [values["image"]] + list(values["command"])
+
+
+def needs_bridge(definition: ResourceDefinition) -> bool:
+    """Whether a container section needs the bridge of its service: for its own network or one that people have made."""
+    name = _network(definition)
+    return name not in ("none", "host") and not name.startswith("container")
+
+
+def _network_option(definition: ResourceDefinition, service: Definition) -> str:
+    name = _network(definition)
+    if name.startswith("container#"):
+        return "container:" + service.path.container_name(name.partition("#")[2])
+    return name
+
+
+def _each(option: str, values: List[str]) -> List[str]:
+    return [word for value in values for word in (option, value)]
+
+
+def _network(definition: ResourceDefinition) -> str:
+    return network(definition.values["netns"], run_options(definition.values["run_args"]))

@@ -1,0 +1,128 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""What a private Docker daemon that is gone leaves behind: containers that live on, shims, mounts, files.
+
+All of it is known by marks that only this service has: its control group, its exec root, its data root. Nothing else is
+ever signalled, unmounted or removed. To be asked only when the daemon itself does not run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from functools import partial
+from typing import List, Sequence
+
+from ..node import files, mounts, processes
+from ..node.cgroups import ControlGroup
+from ..node.errors import NodeError
+from ..node.machine import Machine
+from ..node.mounts import Mount
+from ..node.processes import Process
+
+_KILL_DEADLINE = 10.0
+_UMOUNT_DEADLINE = 30.0
+
+
+class Leftovers:
+    """The remains of one service's daemon. `grace` is how long containers may take to end, in seconds."""
+
+    def __init__(self, machine: Machine, data_root: str, grace: float, stale_files: Sequence[str]):
+        self._machine = machine
+        self._data_root = data_root
+        self._exec_root = machine.exec_root
+        self._grace = grace
+        self._stale_files = stale_files
+        self._run = machine.run
+
+    def survivors(self, max_age: float = 0.0) -> List[int]:
+        """The processes that live without a daemon. Raises Undetermined when the control group cannot be read."""
+        return sorted(self._machine.cgroup.pids() | {process.pid for process in self._helpers(max_age)})
+
+    def mounts(self) -> List[Mount]:
+        """The mounts that dockerd made: network namespaces, layers, shared memory, and the data root on itself."""
+        layers, containers = self._data_root + "/overlay2/", self._data_root + "/containers/"
+        made = [
+            mount
+            for mount in mounts.below(self._data_root)
+            if (mount.type == "overlay" and mount.point.startswith(layers))
+            or (mount.type == "tmpfs" and mount.point.startswith(containers) and mount.point.endswith("/mounts/shm"))
+        ]
+        return mounts.below(self._exec_root) + made + mounts.self_binds(self._data_root)
+
+    def clear(self) -> bool:
+        """Clear everything away; whether there was anything. Raises NodeError when a part stays."""
+        changed = False
+        if self.survivors():
+            self._end_survivors()
+            changed = True
+        for mount in self.mounts():
+            self._umount(mount)
+            changed = True
+        for path in filter(os.path.lexists, self._stale_files):
+            self._run.do(["rm", "-f", path], partial(files.remove_file, path))
+            changed = True
+        changed = self._remove_exec_root() or changed
+        if not self._run.check_mode and not self._machine.host.systemd:
+            self._machine.cgroup.remove()
+        return changed
+
+    def clear_after_imagined_end(self) -> None:
+        """What `clear` would do after the daemon, which in check mode still runs, had ended by itself.
+
+        dockerd takes its mounts and files away, but for the mount of its data root on itself after a crash or on top of
+        a bind mount, and but for its exec root.
+        """
+        will_undo = os.path.exists(self._exec_root + "/unmount-on-shutdown")
+        for mount in mounts.self_binds(self._data_root):
+            if not (will_undo and self._data_root.endswith(mount.root)):
+                self._umount(mount)
+        self._remove_exec_root()
+
+    def _helpers(self, max_age: float = 0.0) -> List[Process]:
+        """The containerd and the shims of the daemon, known by the address that they carry as an argument."""
+        address = self._exec_root + "/containerd/containerd."
+        return [
+            process
+            for process in self._machine.host.docker_processes(max_age)
+            if os.path.basename(process.program).startswith("containerd")
+            and any(word.startswith(address) for word in process.argv[1:])
+            and process.runs()
+        ]
+
+    def _containers(self) -> List[ControlGroup]:
+        cgroup = self._machine.cgroup
+        return [cgroup.below(name) for name in cgroup.children() if name != "daemon" and not name.endswith(".service")]
+
+    def _end_survivors(self) -> None:
+        """End the containers that outlived the daemon: their first process is asked, then all are killed."""
+        containers = self._containers()
+        for process in filter(None, map(processes.find, (pid for group in containers for pid in group.pids()))):
+            if processes.is_init(process.pid):
+                self._run.do(["kill", "-TERM", str(process.pid)], partial(processes.send, process, signal.SIGTERM))
+        if self._run.check_mode:
+            return
+        processes.wait_until(lambda: not any(group.pids() for group in containers), self._grace)
+        left = self.survivors()
+        if left:
+            self._run.do(["kill", "-KILL", *[str(pid) for pid in left]], self._kill)
+        if self.survivors():
+            raise NodeError("processes of the service cannot be killed: %s" % processes.describe(self.survivors()))
+
+    def _kill(self) -> None:
+        self._machine.cgroup.kill(_KILL_DEADLINE)
+        for process in self._helpers():
+            processes.send(process, signal.SIGKILL)
+            processes.wait_gone(process, _KILL_DEADLINE)
+
+    def _umount(self, mount: Mount) -> None:
+        self._run.change(["umount", mount.point], _UMOUNT_DEADLINE)
+
+    def _remove_exec_root(self) -> bool:
+        if not os.path.isdir(self._exec_root):
+            return False
+        self._run.do(["rm", "-rf", "--one-file-system", self._exec_root], partial(shutil.rmtree, self._exec_root))
+        return True

@@ -1,0 +1,42 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""The log of a daemon: opened for it to write to, and read for its last words when it does not come up."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_KEPT = 1 << 20
+_PROGRESS = re.compile(r"level=(info|debug|warning)")
+
+
+class DaemonLog:
+    """A log file that only root can read. One old file is kept when it has grown."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self._begin = 0
+
+    def open(self) -> int:
+        """A descriptor for appending; what is written from now on is this run's. The caller closes it."""
+        if os.path.exists(self.path) and os.path.getsize(self.path) > _KEPT:
+            os.replace(self.path, self.path + ".1")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self.path, flags, 0o600)
+        self._begin = os.fstat(descriptor).st_size
+        return descriptor
+
+    def last_words(self, count: int = 4) -> str:
+        """The last lines of this run that tell more than progress, as one line."""
+        try:
+            with open(self.path, "rb") as stream:
+                stream.seek(self._begin)
+                text = stream.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        telling = [line for line in lines if not _PROGRESS.search(line)] or lines
+        return " | ".join(telling[-count:])

@@ -1,0 +1,292 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From every half-way state: the status is true, a start brings the service up, a stop leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from typing import Any, Callable, Iterator
+
+import pytest
+from ansible_collections.dockyard.svc.tests.support import (
+    OBEDIENT,
+    Module,
+    Service,
+    alive,
+    container,
+    kill,
+    run,
+    wait_for,
+)
+
+LABELS = ("id", "path", "rid")
+
+
+def daemon_only(service: Service) -> None:
+    """The daemon runs, and never had a container."""
+    options = {"service": service.path, "data_root": service.data_root, "state": "started"}
+    assert Module("dockerd", options).result()["changed"]
+
+
+def created(service: Service) -> None:
+    """The container was created and not started."""
+    service.start()
+    labels = service.inspect()["Config"]["Labels"]
+    service.docker("rm", "--force", service.name())
+    options = [word for name, value in labels.items() for word in ("--label", "%s=%s" % (name, value))]
+    service.docker("create", "--network", "none", "--name", service.name(), *options, "tiny", *OBEDIENT)
+
+
+def exited(service: Service) -> None:
+    """The container was stopped behind our back."""
+    service.start()
+    service.docker("stop", service.name())
+
+
+def paused(service: Service) -> None:
+    """The container is paused."""
+    service.start()
+    service.docker("pause", service.name())
+
+
+def restarting(service: Service) -> None:
+    """Somebody gave the container a restart policy, and it crashes in a circle."""
+    service.start()
+    service.docker("exec", service.name(), "touch", "/crash")
+    service.docker("update", "--restart=always", service.name())
+    service.docker("exec", service.name(), "kill", "-TERM", "1")
+    wait_for(lambda: service.inspect()["State"]["Restarting"])
+
+
+def removed(service: Service) -> None:
+    """The container was removed behind our back."""
+    service.start()
+    service.docker("rm", "--force", service.name())
+
+
+def orphaned(service: Service) -> None:
+    """The daemon was killed, the container lives on."""
+    service.start()
+    service.kill_daemon()
+
+
+def all_killed(service: Service) -> None:
+    """The daemon and everything of it were killed at once, as by a power cut."""
+    service.start()
+    kill(service.daemon_pid(), *service.helpers(), service.container_pid())
+
+
+def containerd_lost(service: Service) -> None:
+    """Everything was killed, and what containerd knew is lost."""
+    all_killed(service)
+    shutil.rmtree(service.exec_root + "/containerd/daemon", ignore_errors=True)
+
+
+def hung(service: Service) -> None:
+    """The daemon is stopped by a signal."""
+    service.start()
+    kill(service.daemon_pid(), number=signal.SIGSTOP)
+
+
+def socket_removed(service: Service) -> None:
+    """The socket file of a running daemon was removed."""
+    service.start()
+    os.unlink(service.socket)
+
+
+STATES: dict[Callable[[Service], None], tuple[set[str], bool]] = {
+    # the states of the container that are true, and whether a start by itself leads out of it
+    daemon_only: ({"down"}, True),
+    created: ({"down"}, True),
+    exited: ({"down"}, True),
+    paused: ({"warn"}, True),
+    restarting: ({"warn"}, True),
+    removed: ({"down"}, True),
+    orphaned: ({"warn"}, True),
+    all_killed: ({"down"}, True),
+    containerd_lost: ({"down"}, True),
+    hung: ({"undef"}, False),
+    socket_removed: ({"undef"}, False),
+}
+CRASHES = ["sh", "-c", "test -e /crash && exit 1; trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
+
+
+@pytest.mark.parametrize("provoke", STATES, ids=lambda provoke: provoke.__name__)
+def test_start_and_stop(make: Callable[..., Service], provoke: Callable[[Service], None]) -> None:
+    """A start brings it up, or says what to do; a stop leaves nothing; the next start is as any other."""
+    service = make(container(command=CRASHES, start_timeout=30))
+    provoke(service)
+    states, startable = STATES[provoke]
+    assert service.state() in states, service.status()
+    outcome = service.act("started")
+    assert outcome["failed"] != startable, outcome
+    if startable:
+        if outcome["status"]["avail"] != "up":
+            raise AssertionError(outcome)
+        assert service.inspect()["State"]["Status"] == "running"
+        assert not service.start()["changed"]
+    else:
+        assert outcome["commands"] == [] and "\n" not in outcome["msg"]
+        assert service.state() in states
+    service.stop()
+    assert service.remains() == []
+    if provoke is not restarting:  # there the container crashes for ever
+        assert service.start()["status"]["overall"] == "up"
+
+
+@pytest.mark.parametrize("provoke", STATES, ids=lambda provoke: provoke.__name__)
+def test_stop(make: Callable[..., Service], provoke: Callable[[Service], None]) -> None:
+    """A stop from there leaves nothing, and a second one has nothing to do."""
+    service = make(container(command=CRASHES))
+    provoke(service)
+    outcome = service.stop()
+    assert outcome["changed"] and outcome["status"]["avail"] == "down", outcome
+    assert service.remains() == []
+    outcome = service.stop()
+    assert not outcome["changed"] and outcome["commands"] == []
+
+
+@pytest.fixture(scope="module")
+def other() -> Iterator[Service]:
+    """Another service that runs all the time and must notice nothing."""
+    service = Service("test/other", container(run_args=["--publish", "8091:80"]))
+    service.start()
+    before = (service.daemon_pid(), service.container_pid())
+    yield service
+    assert (service.daemon_pid(), service.container_pid()) == before
+    assert service.status()["overall"] == "up"
+    service.stop()
+    service.wipe()
+
+
+def _write(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="ascii") as stream:
+        stream.write(text)
+
+
+PID_FILES: dict[str, Callable[[Service, Service], object]] = {
+    "innocent pid": lambda service, other: _write(service.pid_file, "%d\n" % os.getpid()),
+    "pid of another service's daemon": lambda service, other: _write(service.pid_file, str(other.daemon_pid())),
+    "pid of nobody": lambda service, other: _write(service.pid_file, "4194000"),
+    "garbage": lambda service, other: _write(service.pid_file, "12 34\nx"),
+    "empty": lambda service, other: _write(service.pid_file, ""),
+    "fifo": lambda service, other: os.mkfifo(service.pid_file),
+    "dangling link": lambda service, other: os.symlink("/nowhere", service.pid_file),
+    "link to a file of others": lambda service, other: os.symlink("/etc/hostname", service.pid_file),
+    "folder": lambda service, other: os.mkdir(service.pid_file),
+}
+
+
+@pytest.mark.parametrize("spoil", PID_FILES.values(), ids=PID_FILES)
+def test_stale_pid_file(service: Service, other: Service, spoil: Callable[[Service, Service], object]) -> None:
+    """A pid file proves nothing: status is down, a start works, a stop ends nobody else."""
+    os.makedirs(os.path.dirname(service.pid_file), exist_ok=True)
+    daemon = other.daemon_pid()
+    spoil(service, other)
+    assert service.status()["overall"] == "down"
+    assert service.start()["status"]["overall"] == "up"
+    service.stop()
+    assert service.remains() == []
+    spoil(service, other)
+    service.stop()
+    assert service.remains() == []
+    assert alive(daemon) and os.path.getsize("/etc/hostname") > 0
+
+
+def _listener(path: str) -> None:
+    """A socket file that nobody listens on any more."""
+    run("python3", "-c", "import socket,sys; s = socket.socket(1); s.bind(sys.argv[1]); s.listen()", path)
+
+
+SOCKETS: dict[str, Callable[[Service, Service], object]] = {
+    "dead socket": lambda service, other: _listener(service.socket),
+    "plain file": lambda service, other: _write(service.socket, "x"),
+    "fifo": lambda service, other: os.mkfifo(service.socket),
+    "link to another service's socket": lambda service, other: os.symlink(other.socket, service.socket),
+    "dangling link": lambda service, other: os.symlink("/nowhere", service.socket),
+    "folder": lambda service, other: os.mkdir(service.socket),
+}
+
+
+@pytest.mark.parametrize("name", SOCKETS)
+def test_stale_socket(service: Service, other: Service, name: str) -> None:
+    """What lies where the socket should be is not taken for a daemon, and is replaced when nobody listens behind it."""
+    os.makedirs(os.path.dirname(service.socket), exist_ok=True)
+    SOCKETS[name](service, other)
+    if name == "link to another service's socket":
+        assert service.state() == "undef"
+        outcome = service.act("started")
+        assert outcome["failed"] and "not the service's daemon" in outcome["msg"] and outcome["commands"] == []
+        outcome = service.act("stopped")
+        assert outcome["failed"], outcome
+        os.unlink(service.socket)
+    else:
+        assert service.status()["overall"] == "down", service.status()
+    assert service.start()["status"]["overall"] == "up"
+    service.stop()
+    assert service.remains() == []
+
+
+def test_socket_held_by_a_stranger(service: Service) -> None:
+    """Somebody else listens on our socket: nothing is guessed, and he is named and left alone."""
+    os.makedirs(os.path.dirname(service.socket), exist_ok=True)
+    code = "import socket,sys,time; s = socket.socket(1); s.bind(sys.argv[1]); s.listen(); time.sleep(600)"
+    stranger = subprocess.Popen(["python3", "-c", code, service.socket])
+    try:
+        wait_for(lambda: os.path.exists(service.socket))
+        time.sleep(0.2)
+        assert service.state() == "undef"
+        for state in ("started", "stopped"):
+            outcome = service.act(state)
+            assert outcome["failed"] and "pid %d" % stranger.pid in outcome["msg"], outcome["msg"]
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+    os.unlink(service.socket)
+    assert service.status()["overall"] == "down"
+
+
+@pytest.mark.parametrize("verb", ["started", "stopped"])
+def test_leftover_bridge_and_rules(make: Callable[..., Service], verb: str) -> None:
+    """Bridge and rules that a lost daemon left are used again by a start, and taken away by a stop."""
+    service = make(container(run_args=["-p", "8092:80"], command=["sh", "-c", "trap exit TERM; httpd -f -p 80 & wait"]))
+    service.start()
+    kill(service.daemon_pid(), *service.helpers(), service.container_pid())
+    assert service.bridge in os.listdir("/sys/class/net")
+    assert service.status()["avail"] == "down"
+    assert not service.act(verb)["failed"]
+    if verb == "started":
+        wait_for(lambda: "404" in run("busybox", "wget", "-O-", "http://127.0.0.1:8092/x", check=False).stderr)
+        service.stop()
+    assert service.remains() == []
+
+
+def test_leftover_rules_alone(make: Callable[..., Service]) -> None:
+    """Rules without their bridge, as after somebody deleted it, are gone after a stop."""
+    service = make(container(netns="bridge"))
+    service.start()
+    kill(service.daemon_pid(), *service.helpers(), service.container_pid())
+    run("ip", "link", "delete", "dev", service.bridge)
+    service.act("stopped")
+    service.start()
+    service.stop()
+    assert service.remains() == []
+
+
+def test_leftover_exec_root(running: Service) -> None:
+    """An exec root with network namespaces mounted in it, and a data root mounted on itself, are cleared away."""
+    kill(running.daemon_pid(), *running.helpers(), running.container_pid())
+    os.makedirs(running.exec_root + "/netns", exist_ok=True)
+    open(running.exec_root + "/netns/left", "w", encoding="ascii").close()
+    run("mount", "--bind", "/proc/self/ns/net", running.exec_root + "/netns/left")
+    run("mount", "--bind", running.data_root, running.data_root)
+    assert running.status()["avail"] == "down"
+    running.stop()
+    assert running.remains() == []
