@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from functools import partial
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from ..definition.model import Definition
 from ..node import files, processes, systemd
@@ -31,6 +31,7 @@ from .leftovers import Leftovers
 
 _API_DEADLINE = 5.0
 _KILL_DEADLINE = 10.0
+_KILLED_DEADLINE = 2.0
 
 
 class Dockerd(Daemon):
@@ -105,8 +106,7 @@ class Dockerd(Daemon):
         return found
 
     def _look(self, max_age: float) -> DaemonLook:
-        owner = processes.socket_owner(self.socket)
-        process = processes.find(owner) if owner else None
+        owner, process = self._listener()
         if process and self._is_ours(process):
             return self._ask(process)
         mine = self._process(max_age)
@@ -131,13 +131,26 @@ class Dockerd(Daemon):
             )
         return DaemonLook(DOWN, "docker daemon is not running")
 
+    def _listener(self) -> Tuple[Optional[int], Optional[Process]]:
+        """Who listens on the socket: its pid and its process. One that is being killed keeps the socket for a moment."""
+        end = time.monotonic() + _KILLED_DEADLINE
+        while True:
+            owner = processes.socket_owner(self.socket)
+            process = processes.find(owner) if owner else None
+            if not owner or process or time.monotonic() > end:
+                return owner, process
+            time.sleep(0.02)
+
     def _ask(self, process: Process) -> DaemonLook:
+        if processes.state(process.pid) in ("T", "t"):
+            return DaemonLook(
+                UNDEF, "the docker daemon (%s) does not answer: it is stopped by a signal" % process, process.pid
+            )
         try:
             root = self.api().info().get("DockerRootDir", "")
         except Undetermined as error:
             self._api = None
-            stopped = " (its process is stopped by a signal)" if processes.state(process.pid) in ("T", "t") else ""
-            return DaemonLook(UNDEF, "%s%s" % (error, stopped), process.pid)
+            return DaemonLook(UNDEF, str(error), process.pid)
         if os.path.realpath(root) != os.path.realpath(self.data_root) and os.path.dirname(root) != self.data_root:
             return DaemonLook(UNDEF, "the docker daemon uses %s and not %s" % (root, self.data_root), process.pid)
         return DaemonLook(UP, "", process.pid)

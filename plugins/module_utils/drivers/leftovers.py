@@ -43,15 +43,19 @@ class Leftovers:
         return sorted(self._machine.cgroup.pids() | {process.pid for process in self._helpers(max_age)})
 
     def mounts(self) -> List[Mount]:
-        """The mounts that dockerd made: network namespaces, layers, shared memory, and the data root on itself."""
+        """The mounts that dockerd made: network namespaces, layers, shared memory, and the data root on itself.
+
+        The newest comes first, because a mount of the data root on itself hides older ones that are below it.
+        """
         layers, containers = self._data_root + "/overlay2/", self._data_root + "/containers/"
-        made = [
+        made = {
             mount
             for mount in mounts.below(self._data_root)
             if (mount.type == "overlay" and mount.point.startswith(layers))
             or (mount.type == "tmpfs" and mount.point.startswith(containers) and mount.point.endswith("/mounts/shm"))
-        ]
-        return mounts.below(self._exec_root) + made + mounts.self_binds(self._data_root)
+        }
+        made.update(mounts.below(self._exec_root), mounts.self_binds(self._data_root))
+        return [mount for mount in reversed(mounts.table()) if mount in made]
 
     def clear(self) -> bool:
         """Clear everything away; whether there was anything. Raises NodeError when a part stays."""
@@ -63,7 +67,7 @@ class Leftovers:
             self._umount(mount)
             changed = True
         for path in filter(os.path.lexists, self._stale_files):
-            self._run.do(["rm", "-f", path], partial(files.remove_file, path))
+            self._remove_stale(path)
             changed = True
         changed = self._remove_exec_root() or changed
         if not self._run.check_mode and not self._machine.host.systemd:
@@ -120,6 +124,13 @@ class Leftovers:
 
     def _umount(self, mount: Mount) -> None:
         self._run.change(["umount", mount.point], _UMOUNT_DEADLINE)
+
+    def _remove_stale(self, path: str) -> None:
+        """Remove a file. A container that mounts the path before the file exists makes docker put a folder there."""
+        if os.path.isdir(path) and not os.path.islink(path):
+            self._run.do(["rmdir", path], partial(os.rmdir, path))
+        else:
+            self._run.do(["rm", "-f", path], partial(files.remove_file, path))
 
     def _remove_exec_root(self) -> bool:
         if not os.path.isdir(self._exec_root):

@@ -10,8 +10,11 @@ first failure. What a failed start has changed is taken back, what was up before
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, List, Sequence, Tuple
+from itertools import groupby
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..drivers.base import NOT_APPLICABLE, STANDBY_UP, UNDEF, UP, Driver, Status
 from ..drivers.container import Container
@@ -35,39 +38,35 @@ class Actions:
         self._states = states
         self.changed = False
         self.evidence: Dict[str, Dict[str, str]] = {}
+        self.verified: Optional[Dict[str, Status]] = None
+        """What was read at the end of a start, when nothing was changed after it."""
         self._journal = instance.run.journal
         self._chosen = [driver for driver in instance.drivers if driver.rid in rids]
-        self._whole = len(self._chosen) == len(instance.drivers)
         self._check_mode = instance.run.check_mode
         self._undo: List[Tuple[str, Callable[[], object]]] = []
+        self._daemon_lock = threading.Lock()
 
     def start(self) -> None:
         """Start the resources in order. Raises ActionFailed after taking back what was changed."""
         drivers = [driver for driver in self._chosen if self._acts_on(driver)]
         self._refuse_early(drivers)
         try:
-            for driver in drivers:
-                with self._tolerant(driver):
-                    self._start_one(driver)
+            self._each(drivers, self._start_one)
             if not self._check_mode:
                 self._verify_up(drivers)
         except ActionFailed as failure:
+            self.verified = None
             raise ActionFailed("%s; %s" % (failure, self._roll_back())) from failure
 
     def stop(self) -> None:
         """Stop the resources in the opposite order and prove their release. Raises ActionFailed at the first failure."""
-        drivers = [driver for driver in reversed(self._chosen) if self._acts_on(driver)]
+        drivers = [driver for driver in reversed(self._chosen) if self._acts_on(driver) and not self._stays_up(driver)]
         containers = [driver for driver in drivers if isinstance(driver, Container)]
         if containers:
             self._stop_containers(containers)
-        for driver in drivers:
-            if not isinstance(driver, Container):
-                with self._tolerant(driver):
-                    self.changed = self._attempt(driver.rid, driver.stop) or self.changed
+        self._each([driver for driver in drivers if not isinstance(driver, Container)], self._stop_one)
         if not self._check_mode:
-            for driver in drivers:
-                with self._tolerant(driver):
-                    self.evidence[driver.rid] = self._attempt(driver.rid, driver.evidence)
+            self._each(drivers, self._prove)
 
     def restart(self) -> None:
         """Stop, then start."""
@@ -103,6 +102,31 @@ class Actions:
             return False
         return True
 
+    def _stays_up(self, driver: Driver) -> bool:
+        if driver.values["standby"]:
+            self._journal.remark(driver.rid, "is standby: left up")
+        return bool(driver.values["standby"])
+
+    def _each(self, drivers: Sequence[Driver], work: Callable[[Driver], None]) -> None:
+        """Do something to each driver in turn, to those of a parallel subset side by side. Ends at the first failure."""
+
+        def one(driver: Driver) -> None:
+            with self._tolerant(driver):
+                work(driver)
+
+        for (group, subset), members in groupby(
+            drivers, lambda driver: (driver.definition.group, driver.values["subset"])
+        ):
+            batch = list(members)
+            if "%s:%s" % (group, subset) not in self.instance.definition.parallel_subsets:
+                for driver in batch:
+                    one(driver)
+                continue
+            with ThreadPoolExecutor(max_workers=len(batch)) as pool:
+                running = [pool.submit(one, driver) for driver in batch]
+            for future in running:
+                future.result()
+
     def _refuse_early(self, drivers: List[Driver]) -> None:
         """Ask everything that will be started whether it can be, before the first change."""
         down = []
@@ -114,31 +138,40 @@ class Actions:
                 down.append(driver)
         if any(isinstance(driver, Container) for driver in down) and self.instance.daemon.look(1.0).state != UP:
             self._attempt("container", self.instance.daemon.check_start)
-        for driver in down:
-            with self._tolerant(driver):
-                self._attempt(driver.rid, driver.check_start)
+        self._each(down, lambda driver: self._attempt(driver.rid, driver.check_start))
 
     def _start_one(self, driver: Driver) -> None:
         if isinstance(driver, Container):
             self._start_daemon(driver)
-        self._undo.append((driver.rid, driver.undo_start))
+        undo = (driver.rid, driver.undo_start)
+        self._undo.append(undo)
         if self._attempt(driver.rid, driver.start):
             self.changed = True
         else:
-            self._undo.pop()
+            self._undo.remove(undo)
             self._journal.remark(driver.rid, "%s is already up" % driver.label())
 
     def _start_daemon(self, driver: Driver) -> None:
         daemon = self.instance.daemon
-        if isinstance(daemon, Dockerd) and self._attempt(driver.rid, daemon.start):
+        with self._daemon_lock:
+            if isinstance(daemon, Dockerd) and self._attempt(driver.rid, daemon.start):
+                self.changed = True
+                self._undo.insert(0, ("docker daemon", lambda: self._stop_idle_daemon(daemon)))
+
+    def _stop_one(self, driver: Driver) -> None:
+        if self._attempt(driver.rid, driver.stop):
             self.changed = True
-            self._undo.insert(0, ("docker daemon", lambda: self._stop_idle_daemon(daemon)))
+        else:
+            self._journal.remark(driver.rid, "%s is already down" % driver.label())
+
+    def _prove(self, driver: Driver) -> None:
+        self.evidence[driver.rid] = self._attempt(driver.rid, driver.evidence)
 
     def _verify_up(self, drivers: List[Driver]) -> None:
         """Read everything again: a start that leaves a resource anything but up has failed."""
-        self._states = self.instance.read()
+        self.verified = self.instance.read()
         for driver in drivers:
-            state = self._states[driver.rid]
+            state = self.verified[driver.rid]
             if state.state not in _OPERATIONAL and not driver.values["optional"]:
                 reason = "; ".join(remark.text for remark in state.remarks)
                 raise ActionFailed(
@@ -156,7 +189,7 @@ class Actions:
             try:
                 undo()
                 done.append(name)
-            except NodeError as error:
+            except (NodeError, OSError) as error:
                 self._journal.remark(name, "cannot be taken back: %s" % error, "error")
                 return "taken back: %s; NOT taken back: %s: %s" % (", ".join(done) or "nothing", name, error)
         return "taken back: %s" % ", ".join(done)
@@ -170,15 +203,7 @@ class Actions:
             if look.state == UNDEF and look.pid is not None:
                 self._journal.remark("", "%s: it is ended, and its containers with it" % look.reason, "warn")
                 self.changed = self._attempt("docker daemon", daemon.stop) or self.changed
-        for driver in drivers:
-            if driver.values["standby"]:
-                self._journal.remark(driver.rid, "is standby: left up")
-                continue
-            with self._tolerant(driver):
-                if self._attempt(driver.rid, driver.stop):
-                    self.changed = True
-                else:
-                    self._journal.remark(driver.rid, "%s is already down" % driver.label())
+        self._each(drivers, self._stop_one)
         if isinstance(daemon, Dockerd):
             self._release_daemon(daemon, drivers, whole)
 
@@ -206,7 +231,7 @@ class Actions:
         """The names of what runs in the daemon; in check mode without what would have been stopped."""
         if daemon.look().state != UP:
             return []
-        imagined = {driver.name for driver in stopped if not driver.values["standby"]} if self._check_mode else set()
+        imagined = {driver.name for driver in stopped} if self._check_mode else set()
         return [name for name in self._attempt("docker daemon", daemon.running_containers) if name not in imagined]
 
     def _stop_idle_daemon(self, daemon: Dockerd) -> None:
@@ -217,7 +242,7 @@ class Actions:
         """Do one piece of work; what goes wrong is noted and becomes the failure of the action."""
         try:
             return work()
-        except NodeError as error:
+        except (NodeError, OSError) as error:
             self._journal.remark(name if "#" in name else "", str(error), "error")
             raise ActionFailed("%s: %s" % (name, error)) from error
 

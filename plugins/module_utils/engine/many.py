@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
@@ -55,8 +56,7 @@ def inspect(definitions: Mapping[str, Definition], host: Host) -> Dict[str, Dict
     """The status of services, by path. Nothing is changed and no lock is taken."""
 
     def work(path: str) -> Dict[str, Any]:
-        instance = Instance(definitions[path], host, Runner(Journal(path), check_mode=True))
-        instance.run.check_mode = False  # reads what is, not what a start would do; nothing here writes
+        instance = Instance(definitions[path], host, Runner(Journal(path)))
         return instance.status(instance.read())
 
     return _side_by_side(work, list(definitions))
@@ -80,9 +80,12 @@ def _act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str
         try:
             with locked(instance.machine, state, instance.definition.values["lock_timeout"]), _LogFile(instance):
                 _run_locked(instance, rids, state, outcome)
-        except NodeError as error:
+        except (NodeError, OSError) as error:
             run.journal.remark("", str(error), "error")
             outcome.update(failed=True, msg=str(error))
+        except Exception as error:  # a mistake of ours in one service must not hide the outcome of the others
+            run.journal.remark("", traceback.format_exc(), "error")
+            outcome.update(failed=True, msg="internal error: %r" % error)
     outcome["commands"] = run.journal.commands()
     outcome["log"] = run.journal.remarks()
     outcome["seconds"] = round(time.monotonic() - began, 3)
@@ -100,9 +103,8 @@ def _run_locked(instance: Instance, rids: Sequence[str], state: str, outcome: Di
         outcome.update(failed=True, msg=str(failure))
     outcome["changed"] = actions.changed
     outcome["evidence"] = actions.evidence
-    outcome["status"] = (
-        instance.status(instance.read()) if actions.changed and not instance.run.check_mode else outcome["before"]
-    )
+    touched = (actions.changed or outcome["failed"]) and not instance.run.check_mode
+    outcome["status"] = instance.status(actions.verified or instance.read()) if touched else outcome["before"]
 
 
 class _LogFile:

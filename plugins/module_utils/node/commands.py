@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-from .errors import CommandFailed
+from .errors import CommandFailed, NodeError
 from .journal import Journal
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -67,7 +67,10 @@ class Runner:
         return result
 
     def do(self, argv: Sequence[str], action: Callable[[], Any], rid: str = "") -> None:
-        """Do something that has a system call but needs no process, noted as the command `argv` that would do the same."""
+        """Do something that has a system call but needs no process, noted as the command `argv` that would do the same.
+
+        Raises NodeError when the system refuses it.
+        """
         event = self.journal.command(rid, argv)
         if self.check_mode:
             return
@@ -75,6 +78,9 @@ class Runner:
         began = time.monotonic()
         try:
             action()
+        except OSError as error:
+            self.journal.complete(event, 1, time.monotonic() - began, str(error))
+            raise NodeError("%s failed: %s" % (event.text, error.strerror or error)) from error
         except Exception as error:
             self.journal.complete(event, 1, time.monotonic() - began, str(error))
             raise
