@@ -78,7 +78,7 @@ class SubnetRegistry:
             if not any(network.overlaps(other) for other in taken):
                 return Subnet(network)
         raise NodeError(
-            "no network is left in %s for service %s: choose a larger docker_network_pool, or give it a docker_subnet"
+            "no network is left in %s for service %s: choose a larger dockyard_network_pool, or give it a docker_subnet"
             % (self._pool, service)
         )
 

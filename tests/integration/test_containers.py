@@ -1,0 +1,411 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the keywords of a container do, and when a container counts as up."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from ansible_collections.dockyard.svc.tests.support import ARCHIVE, Service, container, processes, run, wait_for
+
+Make = Callable[..., Service]
+
+
+# Up or not
+
+
+@pytest.mark.parametrize("lifetime", ["0", "0.1"])
+def test_container_that_ends_at_once(make: Make, lifetime: str) -> None:
+    """It fails the start with its exit code and its last line, and neither container nor daemon stays."""
+    service = make(container(command=["sh", "-c", "echo what hurts; sleep %s; exit 3" % lifetime]))
+    outcome = service.act("started")
+    assert outcome["failed"] and "exit code 3" in outcome["msg"] and "what hurts" in outcome["msg"], outcome["msg"]
+    assert outcome["status"]["avail"] == "down"
+    assert service.remains() == []
+
+
+def test_command_that_is_not_there(make: Make) -> None:
+    """Docker's own words come with the failure, and the name is free for the next try."""
+    service = make(container(command=["/nosuch"]))
+    for _try in range(2):
+        outcome = service.act("started")
+        assert outcome["failed"] and "/nosuch" in outcome["msg"] and "Conflict" not in outcome["msg"]
+    assert service.remains() == []
+
+
+def test_failure_keeps_what_was_up(make: Make) -> None:
+    """When a second container fails, the first, which was up before, stays up, and so does the daemon."""
+    service = make(container(), container(command=["sh", "-c", "exit 1"]))
+    service.start(rid="container#0")
+    daemon, pid = service.daemon_pid(), service.container_pid()
+    assert service.act("started")["failed"]
+    assert (service.daemon_pid(), service.container_pid()) == (daemon, pid)
+    assert service.docker("ps", "--all", "--quiet").stdout.count("\n") == 1
+
+
+def test_rollback_false(make: Make) -> None:
+    """What was started stays when the definition says so."""
+    service = make(container(), container(command=["sh", "-c", "exit 1"]), rollback=False)
+    assert service.act("started")["failed"]
+    assert service.state("container#0") == "up"
+
+
+HEALTHY = ["--health-cmd", "test -e /ok", "--health-interval", "200ms", "--health-retries", "1"]
+SOON_OK = ["sh", "-c", "trap 'exit 0' TERM; sleep 0.5; touch /ok; while :; do sleep 3600 & wait; done"]
+
+
+def test_health_check(make: Make) -> None:
+    """A start waits until the health check agrees; a container that turns unhealthy later is no longer up."""
+    options = [*HEALTHY, "--health-start-period", "20s"]
+    service = make(container(command=SOON_OK, run_args=options))
+    service.start()
+    assert service.inspect()["State"]["Health"]["Status"] == "healthy"
+    service.docker("exec", service.name(), "sh", "-c", "rm /ok || busybox rm /ok")
+    wait_for(lambda: service.inspect()["State"]["Health"]["Status"] == "unhealthy")
+    assert service.status()["overall"] == "warn" and "unhealthy" in service.remarks()
+
+
+def test_unhealthy(make: Make) -> None:
+    """An unhealthy container fails the start and is taken back."""
+    options = ["--health-cmd", "false", "--health-interval", "200ms", "--health-retries", "1"]
+    service = make(container(run_args=options))
+    outcome = service.act("started")
+    assert outcome["failed"] and "unhealthy" in outcome["msg"]
+    assert service.remains() == []
+
+
+def test_health_starting_for_ever(make: Make) -> None:
+    """A health check that never comes to a verdict ends the start after start_timeout."""
+    options = ["--health-cmd", "sleep 600", "--health-interval", "200ms", "--health-timeout", "600s"]
+    service = make(container(run_args=options, start_timeout=2))
+    began = time.monotonic()
+    outcome = service.act("started")
+    assert outcome["failed"] and "starting" in outcome["msg"] and "2 s" in outcome["msg"], outcome["msg"]
+    assert time.monotonic() - began < 40
+    assert service.remains() == []
+
+
+# Images
+
+
+def test_saved_archive(make: Make) -> None:
+    """An archive made by docker save is loaded when the image is missing."""
+    first = make()
+    first.start()
+    first.docker("save", "--output", "/srv/saved.tar", "tiny")
+    first.stop()
+    service = make(container(image_archive="/srv/saved.tar"))
+    outcome = service.start()
+    assert any(" load " in command["cmd"] for command in outcome["commands"])
+    service.docker("rm", "--force", service.name())
+    assert not any(" load " in command["cmd"] for command in service.start()["commands"])
+    wrong = make(container(image="other", image_archive="/srv/saved.tar"))
+    outcome = wrong.act("started")
+    assert outcome["failed"] and "holds no image other" in outcome["msg"]
+    assert wrong.remains() == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no tar", b"\x1f\x8b broken"], ids=["none", "empty", "text", "torn gzip"])
+def test_bad_archive(make: Make, content: bytes | None) -> None:
+    """An archive that is not there or no archive is refused before anything is changed."""
+    path = "/srv/bad.tar"
+    Path(path).unlink(missing_ok=True)
+    if content is not None:
+        Path(path).write_bytes(content)
+    service = make(container(image_archive=path))
+    outcome = service.act("started")
+    assert outcome["failed"] and path in outcome["msg"] and outcome["commands"] == [], outcome
+    assert service.remains() == []
+
+
+def test_torn_archive(make: Make) -> None:
+    """An archive that breaks off half way fails with docker's own words."""
+    torn = Path("/srv/torn.tar")
+    torn.write_bytes(Path(ARCHIVE).read_bytes()[:600000])
+    service = make(container(image_archive=str(torn)))
+    outcome = service.act("started")
+    assert outcome["failed"] and "torn.tar" in outcome["msg"]
+    assert service.remains() == []
+
+
+@pytest.mark.parametrize("policy", ["once", "always", "never"])
+def test_image_missing_without_registry(make: Make, policy: str) -> None:
+    """The failure names the image and what to do, and nothing stays."""
+    service = make(container(image="127.0.0.1:1/nosuch", image_archive=None, image_pull_policy=policy, pull_timeout=30))
+    outcome = service.act("started")
+    assert outcome["failed"] and "127.0.0.1:1/nosuch" in outcome["msg"], outcome["msg"]
+    assert service.remains() == []
+
+
+def test_image_deleted_under_a_stopped_container(make: Make) -> None:
+    """The container still starts, because docker keeps its layers, and the status says that the image is gone."""
+    service = make(container(), container(image="other"))
+    service.start(rid="container#0")
+    service.docker("rmi", "--force", "tiny")
+    service.stop(rid="container#0")
+    service.start(rid="container#0")
+    assert service.state() == "up" and "not there any more" in service.remarks()
+
+
+def test_moved_tag(running: Service) -> None:
+    """Another image under the same name is reported, and the container is left as it is."""
+    before = running.inspect()["Id"]
+    running.docker("import", "--message", "another", ARCHIVE, "tiny")
+    status = running.status()
+    assert status["avail"] == "up" and status["overall"] == "warn" and "instead of" in running.remarks()
+    assert not running.start()["changed"]
+    running.restart()
+    assert running.inspect()["Id"] == before
+
+
+# What is given to the container
+
+
+def test_rm(make: Make) -> None:
+    """rm: true gives a new container on each start and leaves none after a stop."""
+    service = make(container(rm=True))
+    service.start()
+    first = service.inspect()["Id"]
+    service.docker("exec", service.name(), "touch", "/gone")
+    service.restart()
+    assert service.inspect()["Id"] != first
+    assert service.docker("exec", service.name(), "ls", "/gone", check=False).returncode != 0
+    service.stop()
+    assert os.listdir(service.data_root + "/containers") == []
+
+
+def test_rm_after_a_crash(make: Make) -> None:
+    """rm: true also removes a container that ended by itself."""
+    service = make(container(rm=True))
+    service.start()
+    service.docker("stop", service.name())
+    service.stop()
+    assert os.listdir(service.data_root + "/containers") == []
+
+
+def _namespace(pid: int | str) -> str:
+    return os.readlink("/proc/%s/ns/net" % pid)
+
+
+def test_networks(make: Make) -> None:
+    """host is the node's network, none is empty, container#0 is that container's, bridge is the service's own."""
+    service = make(
+        container(netns="bridge"), container(netns="host"), container(netns="none"), container(netns="container#0")
+    )
+    service.start()
+    bridged, host, nothing, shared = (_namespace(service.container_pid(index)) for index in range(4))
+    assert host == _namespace("self") and shared == bridged and len({bridged, host, nothing}) == 3
+    assert service.inspect(0)["NetworkSettings"]["IPAddress"].startswith("10.199.")
+    assert "docker0" not in os.listdir("/sys/class/net")
+    service.stop()
+    assert service.remains() == []
+
+
+def test_two_bridges_are_apart(make: Make) -> None:
+    """Two services have different addresses, and one does not reach the other but by its published port."""
+    web = ["sh", "-c", "trap exit TERM; httpd -f -p 80 -h /bin & wait"]
+    left, right = make(container(command=web, run_args=["-p", "8093:80"])), make(container(netns="bridge"))
+    left.start()
+    right.start()
+    address = left.inspect()["NetworkSettings"]["IPAddress"]
+    assert address != right.inspect()["NetworkSettings"]["IPAddress"]
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1", encoding="ascii")
+    fetch = ["exec", right.name(), "wget", "-T", "2", "-q", "-O", "/dev/null"]
+    assert right.docker(*fetch, "http://%s/busybox" % address, check=False).returncode != 0
+    gateway = right.inspect()["NetworkSettings"]["Gateway"]
+    wait_for(lambda: right.docker(*fetch, "http://%s:8093/busybox" % gateway, check=False).returncode == 0)
+    right.restart()
+    run("busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8093/busybox")
+
+
+def test_environment_volumes_devices(make: Make) -> None:
+    """The container sees what the keywords say, words with spaces, quotes and shell signs as they are written."""
+    hostile = {"PLAIN": "x", "SPACES": "a  b", "SIGNS": "$(id); `id` * \"'", "EMPTY": "", "WORD": "grün ✓"}
+    volumes = ["/srv/shared:/shared", "/srv/shared:/readonly:ro", "named:/named"]
+    os.makedirs("/srv/shared", exist_ok=True)
+    service = make(
+        container(
+            environment=hostile, volume_mounts=volumes, devices=["/dev/null:/dev/xnull:r"], hostname="h" * 63, user="1:1"
+        )
+    )
+    service.start()
+    inspect = service.inspect()
+    for name, value in hostile.items():
+        assert "%s=%s" % (name, value) in inspect["Config"]["Env"]
+    assert inspect["Config"]["Hostname"] == "h" * 63
+    assert "uid=1 gid=1" in service.docker("exec", service.name(), "id").stdout
+    assert service.docker("exec", "--user", "0", service.name(), "touch", "/readonly/x", check=False).returncode != 0
+    service.docker("exec", "--user", "0", service.name(), "touch", "/shared/x", "/named/x")
+    assert os.path.exists("/srv/shared/x")
+    service.docker("exec", service.name(), "ls", "/dev/xnull")
+
+
+def test_hostname_too_long(make: Make) -> None:
+    """A host name of 255 characters is accepted by docker or refused with its words; it is never half done."""
+    service = make(container(hostname="h" * 255))
+    outcome = service.act("started")
+    assert outcome["failed"] and service.name() in outcome["msg"], outcome["msg"]
+    assert service.remains() == []
+
+
+def test_hostile_command_is_no_shell(make: Make) -> None:
+    """What looks like shell code is an argument and nothing else."""
+    words = ["sh", "-c", 'for w; do echo "[$w]"; done; trap exit TERM; sleep 3600 & wait', "x"]
+    hostile = ["$(touch /pwn)", "; touch /pwn", "`touch /pwn`", "*", "--privileged", "a\nb"]
+    service = make(container(command=words + hostile))
+    service.start()
+    wait_for(lambda: service.logs().count("[") >= len(hostile))
+    assert service.logs() == "".join("[%s]\n" % word for word in hostile)
+    assert not os.path.exists("/pwn") and not service.inspect()["HostConfig"]["Privileged"]
+
+
+def test_secrets_stay_secret(make: Make) -> None:
+    """The container gets the value; no result, log file or command line ever holds it."""
+    value = "s3cr3t-%s" % os.getpid()
+    service = make(container(secrets={"PASSWORD": value}))
+    seen: set[str] = set()
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set():
+            seen.update(" ".join(argv) for _pid, argv in processes())
+            time.sleep(0.003)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        outcomes = [service.act(state) for state in ("started", "restarted", "stopped")]
+    finally:
+        ended.set()
+        watcher.join()
+    assert not any(outcome["failed"] for outcome in outcomes)
+    assert any("--env PASSWORD" in line for line in seen), "the command was never seen"
+    assert not any(value in line for line in seen)
+    assert value not in json.dumps(outcomes)
+    for folder in ("/var/log/dockyard", "/var/lib/dockyard", "/run/dockyard"):
+        for parent, _folders, names in os.walk(folder):
+            for name in names:
+                assert value.encode() not in Path(parent, name).read_bytes(), name
+    service.start()
+    assert service.docker("exec", service.name(), "env").stdout.count("PASSWORD=" + value) == 1
+
+
+# What a definition says about resources
+
+
+def test_optional(make: Make) -> None:
+    """The failure of an optional container does not fail the start, and counts in overall only."""
+    service = make(container(), container(command=["sh", "-c", "exit 1"], optional=True), container())
+    status = service.start()["status"]
+    assert (status["avail"], status["overall"]) == ("up", "warn")
+    assert [item["state"] for item in status["resources"].values()] == ["up", "down", "up"]
+    service.stop()
+    assert service.remains() == []
+
+
+def test_disable_and_tags(make: Make) -> None:
+    """A disabled container and one tagged noaction are left alone; nostatus is n/a and still acted on."""
+    service = make(container(), container(disable=True), container(tags="noaction"), container(tags="nostatus"))
+    status = service.start()["status"]
+    assert [item["state"] for item in status["resources"].values()] == ["up", "n/a", "down", "n/a"]
+    assert status["avail"] == "up"
+    assert sorted(service.docker("ps", "--format", "{{.Names}}").stdout.split()) == [service.name(0), service.name(3)]
+    service.stop()
+    assert service.remains() == []
+
+
+def test_standby(make: Make) -> None:
+    """A standby container stays up when the service stops, and its daemon with it."""
+    service = make(container(), container(standby=True))
+    service.start()
+    assert service.state("container#1") == "stdby up"
+    status = service.stop()["status"]
+    assert [item["state"] for item in status["resources"].values()] == ["down", "stdby up"]
+    assert service.daemon_pid() and service.docker("ps", "--format", "{{.Names}}").stdout.split() == [service.name(1)]
+
+
+def test_numeric_order(make: Make) -> None:
+    """container#2 starts before container#10 and stops after it."""
+    service = make(**{"container#0": container(), "container#2": container(), "container#10": container()})
+
+    def order(outcome: dict[str, Any], word: str) -> list[str]:
+        return [command["rid"] for command in outcome["commands"] if " %s " % word in command["cmd"]]
+
+    assert order(service.start(), "run") == ["container#0", "container#2", "container#10"]
+    assert order(service.stop(), "stop") == ["container#10", "container#2", "container#0"]
+
+
+def test_rid_selects(make: Make) -> None:
+    """One container stops while the other and the daemon go on; the last one takes the daemon down."""
+    service = make(container(), container())
+    service.start()
+    daemon = service.daemon_pid()
+    status = service.stop(rid="container#0")["status"]
+    assert (status["avail"], service.daemon_pid()) == ("warn", daemon)
+    service.stop(rid="container#1")
+    assert service.remains() == []
+
+
+# Strangers
+
+
+def test_stranger_with_our_name(make: Make) -> None:
+    """A container that only has the right name is named, and never touched."""
+    service = make(container(), container())
+    service.start(rid="container#0")
+    service.docker("run", "--detach", "--network", "none", "--name", service.name(1), "tiny", "sleep", "600")
+    stranger = service.inspect(1)
+    assert service.state("container#1") == "down" and "taken by" in service.remarks("container#1")
+    outcome = service.act("started")
+    assert outcome["failed"] and stranger["Id"][:12] in outcome["msg"]
+    outcome = service.act("stopped")
+    assert outcome["failed"] and service.name(1) in outcome["msg"], outcome["msg"]
+    assert service.inspect(1)["State"]["Pid"] == stranger["State"]["Pid"]
+
+
+def test_forged_labels(make: Make) -> None:
+    """A second container that carries our labels is not taken for ours: the recorded id decides."""
+    service = make()
+    service.start()
+    ours = service.inspect()
+    options = [word for item in ours["Config"]["Labels"].items() for word in ("--label", "%s=%s" % item)]
+    service.docker("run", "--detach", "--network", "none", "--name", "forged", *options, "tiny", "sleep", "600")
+    assert service.status()["resources"]["container#0"]["facts"]["id"] == ours["Id"]
+    outcome = service.act("stopped")
+    assert outcome["failed"] and "forged" in outcome["msg"]
+    assert service.docker("ps", "--format", "{{.Names}}").stdout.split() == ["forged"]
+
+
+def test_renamed(running: Service) -> None:
+    """A container of ours that somebody renamed is still ours."""
+    running.docker("rename", running.name(), "other")
+    assert running.state() == "up"
+    assert not running.start()["changed"]
+    running.stop()
+    assert running.remains() == []
+
+
+def test_foreign_container_keeps_the_daemon(running: Service) -> None:
+    """A container that people started by hand is named, not stopped, and keeps the daemon."""
+    running.docker("run", "--detach", "--network", "none", "--name", "byhand", "tiny", "sleep", "600")
+    outcome = running.act("stopped")
+    assert outcome["failed"] and "byhand" in outcome["msg"] and outcome["status"]["avail"] == "down"
+    running.docker("rm", "--force", "byhand")
+    running.stop()
+    assert running.remains() == []
+
+
+def test_killed_container_is_reported(make: Make) -> None:
+    """One that does not heed TERM is killed after its own stop_timeout, and that is said."""
+    service = make(container(command=["sh", "-c", "trap '' TERM; while :; do sleep 1; done"], stop_timeout=1))
+    service.start()
+    outcome = service.stop()
+    assert any("137" in line["text"] for line in outcome["log"])
+    assert service.remains() == []
