@@ -54,7 +54,21 @@ def make_archive(archive: str = ARCHIVE) -> None:
     """The plain tar of a root file system that holds busybox alone."""
     with tarfile.open(archive, "w") as tar:
         tar.add("/bin/busybox", "bin/busybox")
-        for name in ("sh", "sleep", "cat", "env", "id", "hostname", "httpd", "wget", "touch", "test", "ls", "kill", "yes"):
+        for name in (
+            "sh",
+            "sleep",
+            "cat",
+            "env",
+            "id",
+            "hostname",
+            "httpd",
+            "wget",
+            "touch",
+            "test",
+            "ls",
+            "kill",
+            "yes",
+        ):
             link = tarfile.TarInfo("bin/" + name)
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)
@@ -83,6 +97,7 @@ class Service:
         self.pid_file = os.path.join(self.machine.private_folder, "docker.pid")
         self.bridge = "dy" + self.definition.short_id
         self.table = "dockyard_" + self.definition.short_id
+        self.lock = os.path.join(self.directories.run, "lock", self.machine.slug)
         self.log = os.path.join(self.directories.log, self.machine.slug + ".log")
 
     # Acting
@@ -120,6 +135,17 @@ class Service:
         """Run the module `service` in a process of its own."""
         options = {"services": {self.path: self.raw}, "node": NODE, "state": state, **options}
         return Module("service", options, environment)
+
+    def info(self) -> dict[str, Any]:
+        """The status of the service, by the module `service_info` in a process of its own."""
+        return Module("service_info", {"services": {self.path: self.raw}, "node": NODE}).outcome()
+
+    def playbook(self, name: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run a playbook of the collection for this service, as a user does; whether it fails is left to the test."""
+        variables = {"dockyard_services": {self.path: self.raw}, **variables}
+        words = ["ansible-playbook", "dockyard.svc." + name, "--inventory", NODE + ",", "--connection", "local"]
+        words += ["--extra-vars", json.dumps({"ansible_python_interpreter": sys.executable, **variables}), *arguments]
+        return run(*words, check=False, cwd="/")
 
     @staticmethod
     def _well(outcome: dict[str, Any]) -> dict[str, Any]:

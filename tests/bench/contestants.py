@@ -45,7 +45,7 @@ class Stage:
         return path
 
     def timed(self, argv: list[str], **environment: str) -> float:
-        """Run a command. Raises NotRun with its last lines when it fails."""
+        """Run a command. Raises NotRun with its last lines, the long ones cut, when it fails."""
         with self._output.open("w") as output:
             began = time.monotonic()
             try:
@@ -63,7 +63,10 @@ class Stage:
             seconds = time.monotonic() - began
         if process.returncode:
             lines = self._output.read_text(errors="replace").strip().splitlines()
-            raise NotRun("%s failed (%d): %s" % (" ".join(argv), process.returncode, "\n".join(lines[-15:])))
+            raise NotRun(
+                "%s failed (%d): %s"
+                % (" ".join(argv), process.returncode, "\n".join(line[:500] for line in lines[-15:]))
+            )
         return seconds
 
 
@@ -110,7 +113,11 @@ class Collection(Ansible):
     def _docker(path: str, *words: str) -> str:
         socket = "unix:///run/dockyard/%s/docker.sock" % path.replace("/", "..")
         return subprocess.run(
-            ["docker", "--host", socket, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, text=True
+            ["docker", "--host", socket, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            text=True,
         ).stdout.strip()
 
 
@@ -151,11 +158,16 @@ class CommunityDocker(Ansible):
         super().__init__(stage, "tasks", {"sockets": Bare.sockets})
         self.available = (collections / "ansible_collections" / "community" / "docker").is_dir()
         self._collections = str(collections)
-        container = {"docker_host": "{{ item }}", "name": "task", "image": "tiny", "network_mode": "none", "command": COMMAND}
-        self._playbook = stage.write(
-            "tasks.yml",
-            _play("Start six", [{"community.docker.docker_container": {**container, "state": "started"}, "loop": "{{ sockets }}"}]),
-        )
+        container = {
+            "docker_host": "{{ item }}",
+            "name": "task",
+            "image": "tiny",
+            "network_mode": "none",
+            "command": COMMAND,
+            "state": "started",
+        }
+        task = {"community.docker.docker_container": container, "loop": "{{ sockets }}"}
+        self._playbook = stage.write("tasks.yml", _play("Start six", [task]))
 
     def start(self) -> float:
         return self.play(str(self._playbook), ANSIBLE_COLLECTIONS_PATH=self._collections)
@@ -180,7 +192,9 @@ class Status(Ansible):
     """The status of services that are all down."""
 
     def __init__(self, stage: Stage, paths: list[str]):
-        super().__init__(stage, f"status{len(paths)}", {"dockyard_services": {path: _service(stage.archive) for path in paths}})
+        super().__init__(
+            stage, f"status{len(paths)}", {"dockyard_services": {path: _service(stage.archive) for path in paths}}
+        )
 
     def read(self) -> float:
         return self.play("dockyard.svc.status")

@@ -1,51 +1,10 @@
 # Copyright: dockyard.svc authors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A service for each test, and nothing of it left afterwards."""
+"""The fixtures of these tests."""
 
 from __future__ import annotations
 
-import os
-from itertools import count
-from typing import Any, Callable, Iterator
+from ansible_collections.dockyard.svc.tests.fixtures import archive, make, running, service
 
-import pytest
-from ansible_collections.dockyard.svc.tests import support
-from ansible_collections.dockyard.svc.tests.support import Service
-
-_number = count(1)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def archive() -> str:
-    """The image archive that every container section of these tests names."""
-    if not os.path.exists(support.ARCHIVE):
-        support.make_archive()
-    return support.ARCHIVE
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., Service]]:
-    """Makes a service of containers and DEFAULT keywords; its path is a new one each time."""
-    made = []
-
-    def one(*containers: dict[str, Any], path: str | None = None, **default: Any) -> Service:
-        made.append(Service(path or "test/s%d" % next(_number), *containers, **default))
-        return made[-1]
-
-    yield one
-    for service in made:
-        service.wipe()
-
-
-@pytest.fixture
-def service(make: Callable[..., Service]) -> Service:
-    """A service with one container that runs until it is asked to end."""
-    return make()
-
-
-@pytest.fixture
-def running(service: Service) -> Service:
-    """The same, started."""
-    service.start()
-    return service
+__all__ = ["archive", "make", "running", "service"]

@@ -10,7 +10,9 @@ import shutil
 import signal
 import subprocess
 import time
-from typing import Any, Callable, Iterator
+import urllib.error
+import urllib.request
+from typing import Callable, Iterator
 
 import pytest
 from ansible_collections.dockyard.svc.tests.support import (
@@ -59,7 +61,7 @@ def restarting(service: Service) -> None:
     service.start()
     service.docker("exec", service.name(), "touch", "/crash")
     service.docker("update", "--restart=always", service.name())
-    service.docker("exec", service.name(), "kill", "-TERM", "1")
+    service.docker("exec", service.name(), "kill", "-TERM", "1", check=False)
     wait_for(lambda: service.inspect()["State"]["Restarting"])
 
 
@@ -273,7 +275,8 @@ def test_leftover_bridge_and_rules(make: Callable[..., Service], verb: str) -> N
     assert service.status()["avail"] == "down"
     assert not service.act(verb)["failed"]
     if verb == "started":
-        wait_for(lambda: "404" in run("busybox", "wget", "-O-", "http://127.0.0.1:8092/x", check=False).stderr)
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen("http://127.0.0.1:8092/nosuch", timeout=10)
         service.stop()
     assert service.remains() == []
 
@@ -300,3 +303,19 @@ def test_leftover_exec_root(running: Service) -> None:
     assert running.status()["avail"] == "down"
     running.stop()
     assert running.remains() == []
+
+
+@pytest.mark.parametrize("spoil", ["killed", "hung"])
+def test_stop_of_one_container_without_its_daemon(make: Callable[..., Service], spoil: str) -> None:
+    """Whoever stops one container by its rid does not lose the other one, even when the daemon is dead or hung."""
+    service = make(container(optional=True), container())
+    service.start()
+    keep = service.container_pid(1)
+    daemon = service.daemon_pid()
+    kill(daemon, number=signal.SIGKILL if spoil == "killed" else signal.SIGSTOP)
+    service.act("stopped", rid="container#0")
+    assert alive(keep)
+    if spoil == "hung":
+        kill(daemon, number=signal.SIGCONT)
+    service.stop()
+    assert service.remains() == []

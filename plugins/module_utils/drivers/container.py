@@ -31,6 +31,7 @@ SETTLE = 0.25
 _START_TIMEOUT = 5.0
 _COMMAND_DEADLINE = 60.0
 _KILL_DEADLINE = 10.0
+_POLL = 0.1
 _SECOND = 1000000000
 
 
@@ -189,6 +190,7 @@ class Container(Driver):
         if self._run.check_mode:
             return
         began = time.monotonic() - passed
+        time.sleep(max(0.0, SETTLE - passed))
         while True:
             found = self._find()
             passed = time.monotonic() - began
@@ -198,12 +200,12 @@ class Container(Driver):
                 self._fail("ended at once with exit code %s" % found.inspect["State"].get("ExitCode"))
             elif found.health == "unhealthy":
                 self._fail("runs, but its health check says unhealthy")
-            elif found.runs and found.health in ("", "healthy") and passed >= SETTLE:
+            elif found.runs and found.health in ("", "healthy"):
                 return
-            elif passed > max(self._start_timeout(found), SETTLE):
+            elif passed > self._start_timeout(found):
                 health = ", health %s" % found.health if found.health else ""
-                self._fail("is not up after %g s: docker says %s%s" % (passed, found.state, health))
-            time.sleep(max(0.01, SETTLE - passed) if passed < SETTLE else 0.1)
+                self._fail("is not up after %.1f s: docker says %s%s" % (passed, found.state, health))
+            time.sleep(_POLL)
 
     def _start_timeout(self, found: Found) -> float:
         """The keyword, or what the health check needs until it gives up. Its defaults are those of docker-run(1)."""

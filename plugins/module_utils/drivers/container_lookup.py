@@ -77,17 +77,17 @@ class Lookup:
         if self._offline():
             return next((Found(item.id, "exited", {}) for item in self._stored() if self.is_ours(item.labels)), None)
         api, recorded = self._daemon.api(), self.recorded()
+        inspect = api.container(recorded) if recorded else None
+        if inspect and self.is_ours(inspect["Config"].get("Labels") or {}):
+            return Found(inspect["Id"], str(inspect["State"].get("Status")), inspect)
         ours = [item["Id"] for item in api.containers() if self.is_ours(item.get("Labels") or {})]
-        if len(ours) > 1 and recorded not in ours:
+        if len(ours) > 1:
             names = ", ".join(container_id[:12] for container_id in ours)
             raise NodeError(
                 "containers %s all carry the labels of %s: remove those that are not it" % (names, self._rid)
             )
-        if not ours:
-            return None
-        chosen = str(recorded if recorded in ours else ours[0])
-        inspect = api.container(chosen)
-        return Found(chosen, str(inspect["State"].get("Status")), inspect) if inspect else None
+        inspect = api.container(ours[0]) if ours else None
+        return Found(ours[0], str(inspect["State"].get("Status")), inspect) if inspect else None
 
     def stranger(self) -> Optional[str]:
         """The id of a container that has our name and not our labels."""

@@ -18,11 +18,11 @@ from functools import partial
 from typing import Dict, List, Optional, Tuple
 
 from ..definition.model import Definition
-from ..node import files, processes, systemd
+from ..node import files, mounts, processes, systemd
 from ..node.bridges import Bridge
 from ..node.commands import execute, find_program, start_detached
 from ..node.daemon_log import DaemonLog
-from ..node.docker_api import DockerApi, require_sdk
+from ..node.docker_api import DockerApi, import_sdk, require_sdk
 from ..node.errors import CommandFailed, NodeError, Undetermined
 from ..node.machine import Machine
 from ..node.processes import Process
@@ -31,7 +31,9 @@ from .leftovers import Leftovers
 
 _API_DEADLINE = 5.0
 _KILL_DEADLINE = 10.0
+_SPACE_FLOOR = 256 << 20
 _KILLED_DEADLINE = 2.0
+_NEVER = -1e9
 
 
 class Dockerd(Daemon):
@@ -57,6 +59,9 @@ class Dockerd(Daemon):
         self._config_file = os.path.join(machine.private_folder, "daemon.json")
         self._leftovers = Leftovers(machine, self.data_root, grace, (self._pid_file, self.socket))
         self._predicted: Optional[DaemonLook] = None
+        self._seen = DaemonLook(UNDEF)
+        self._seen_at = _NEVER
+        self._trusted: Optional[Process] = None  # the process that has shown its data root
         self._api: Optional[DockerApi] = None
         self._log = DaemonLog(machine.daemon_log)
 
@@ -65,10 +70,13 @@ class Dockerd(Daemon):
     def look(self, max_age: float = 0.0) -> DaemonLook:
         if self._predicted:
             return self._predicted
-        try:
-            return self._look(max_age)
-        except Undetermined as error:
-            return DaemonLook(UNDEF, str(error))
+        if time.monotonic() - self._seen_at >= max_age:
+            try:
+                self._seen = self._look(max_age)
+            except Undetermined as error:
+                self._seen = DaemonLook(UNDEF, str(error))
+            self._seen_at = time.monotonic()
+        return self._seen
 
     def api(self) -> DockerApi:
         if self._api is None:
@@ -97,13 +105,29 @@ class Dockerd(Daemon):
             space = os.statvfs(self.data_root)
         except OSError as error:
             return found + ["the data root %s cannot be checked: %s" % (self.data_root, error.strerror)]
-        if space.f_flag & os.ST_RDONLY:
+        if self._is_hidden():
+            found.append(
+                "the data root %s is not the one that the daemon works in: it was mounted over" % self.data_root
+            )
+        if mounts.is_read_only(self.data_root):
             found.append("the data root %s is read-only" % self.data_root)
-        if space.f_bavail * 20 < space.f_blocks:
-            found.append("the data root %s has less than 5%% of its space left" % self.data_root)
+        if space.f_bavail * 20 < space.f_blocks and space.f_bavail * space.f_frsize < _SPACE_FLOOR:
+            found.append("the data root %s has %d MiB left" % (self.data_root, space.f_bavail * space.f_frsize >> 20))
         if space.f_files and space.f_favail * 20 < space.f_files:
             found.append("the data root %s has less than 5%% of its inodes left" % self.data_root)
         return found
+
+    def _is_hidden(self) -> bool:
+        """Whether the files that the daemon holds open in its data root are others than those that the node sees there."""
+        process = self._process(1.0)
+        try:
+            return process is not None and any(
+                not os.path.exists(path) or not os.path.samefile(link, path)
+                for link, path in processes.open_files(process.pid)
+                if path.startswith(self.data_root + "/") and path.endswith(".db")
+            )
+        except OSError:
+            return False  # a file was closed meanwhile
 
     def _look(self, max_age: float) -> DaemonLook:
         owner, process = self._listener()
@@ -147,12 +171,16 @@ class Dockerd(Daemon):
                 UNDEF, "the docker daemon (%s) does not answer: it is stopped by a signal" % process, process.pid
             )
         try:
+            if process == self._trusted:
+                self.api().ping()
+                return DaemonLook(UP, "", process.pid)
             root = self.api().info().get("DockerRootDir", "")
         except Undetermined as error:
             self._api = None
             return DaemonLook(UNDEF, str(error), process.pid)
         if os.path.realpath(root) != os.path.realpath(self.data_root) and os.path.dirname(root) != self.data_root:
             return DaemonLook(UNDEF, "the docker daemon uses %s and not %s" % (root, self.data_root), process.pid)
+        self._trusted = process
         return DaemonLook(UP, "", process.pid)
 
     def _is_ours(self, process: Process) -> bool:
@@ -191,14 +219,17 @@ class Dockerd(Daemon):
             files.group_id(group)
         files.check_root_owned(self.data_root)
         for other in self.machine.host.docker_processes():
-            root = dict(zip(other.argv, other.argv[1:])).get("--data-root")
-            if (
-                root
-                and os.path.basename(other.program) == "dockerd"
-                and os.path.realpath(root) == os.path.realpath(self.data_root)
-                and not self._is_ours(other)
-            ):
+            if os.path.basename(other.program) == "dockerd" and not self._is_ours(other) and self._shares_root(other):
                 raise NodeError("the data root %s is in use by another docker daemon, %s" % (self.data_root, other))
+
+    def _shares_root(self, other: Process) -> bool:
+        """Whether another daemon works in our data root, by whatever name it calls it."""
+        words = [part for word in other.argv for part in (word.split("=", 1) if word.startswith("--") else [word])]
+        root = dict(zip(words, words[1:])).get("--data-root", "")
+        try:
+            return os.path.samefile(root, self.data_root)
+        except OSError:
+            return os.path.realpath(root) == os.path.realpath(self.data_root)
 
     def start(self) -> bool:
         """Bring the daemon up; whether it was not. What a daemon that died has left behind is cleared away before."""
@@ -212,6 +243,7 @@ class Dockerd(Daemon):
             self._leftovers.clear()
         self._prepare()
         self._run.do(self._argv(), self._launch)
+        self._seen_at = _NEVER
         if self._run.check_mode:
             self._predicted = DaemonLook(UP)
         return True
@@ -275,28 +307,30 @@ class Dockerd(Daemon):
     def _launch(self) -> None:
         """Start the process and wait until it answers. Raises NodeError with dockerd's own last lines when it does not."""
         deadline = self.service.values["docker_start_timeout"]
+        end = time.monotonic() + deadline
         log = self._log.open()
         child: Optional[subprocess.Popen[bytes]] = None
         try:
             if self.machine.host.systemd:
-                result = execute(self._argv(), deadline)
-                if result.rc:
-                    raise CommandFailed(["systemd-run"], result.rc, result.stdout, result.stderr)
+                process = self._launch_unit(deadline)
             else:
                 group = self.machine.cgroup.below("daemon")
                 group.create()
                 child = start_detached(self._argv(), log)
                 group.attach(child.pid)
+                process = processes.find(child.pid)
         finally:
             os.close(log)
-        end = time.monotonic() + deadline
-        while time.monotonic() < end:
-            if self._ended(child):
-                break
+        try:
+            import_sdk()  # takes as long as dockerd does, so it is done meanwhile
+        except NodeError:
+            self._give_up(child)
+            raise
+        while process and process.runs() and time.monotonic() < end:
             if os.path.exists(self.socket) and self._answers():
                 return
             time.sleep(0.01)
-        ended = self._ended(child)
+        ended = not (process and process.runs())
         said = self._log.last_words()
         self._give_up(child)
         what = "ended at once" if ended else "did not answer within %g s" % deadline
@@ -305,10 +339,17 @@ class Dockerd(Daemon):
             % (what, said or "it wrote nothing", self.machine.daemon_log)
         )
 
-    def _ended(self, child: Optional[subprocess.Popen[bytes]]) -> bool:
-        if child is not None:
-            return child.poll() is not None
-        return execute(["systemctl", "is-active", "--quiet", self._unit], 10).rc not in (0,) and self._process() is None
+    def _launch_unit(self, deadline: float) -> Optional[Process]:
+        """Start the process as a unit of systemd, which has executed it when this returns; None when it has ended already."""
+        argv = self._argv()
+        try:
+            result = execute(argv, deadline)
+            if result.rc:
+                raise CommandFailed(argv[:1], result.rc, result.stdout, result.stderr)
+        except CommandFailed:
+            self._give_up(None)
+            raise
+        return self._process()
 
     def _answers(self) -> bool:
         try:
@@ -341,11 +382,17 @@ class Dockerd(Daemon):
         return self.look()
 
     def running_containers(self) -> List[str]:
-        """The names of the containers that run in the daemon, whoever started them. Raises Undetermined."""
+        """The names of the containers that run in the daemon, whoever started them. Raises Undetermined.
+
+        The list alone is not enough: with a disk that is full or read-only it goes on showing what has ended.
+        """
+        ended = ("exited", "created", "dead")
+        api = self.api()
+        listed = [item for item in api.containers() if item.get("State") not in ended]
         return [
-            container["Names"][0].lstrip("/")
-            for container in self.api().containers()
-            if container.get("State") not in ("exited", "created", "dead")
+            item["Names"][0].lstrip("/")
+            for item in listed
+            if ((api.container(item["Id"]) or {}).get("State") or {}).get("Status", "dead") not in ended
         ]
 
     def stop(self) -> bool:
@@ -356,6 +403,7 @@ class Dockerd(Daemon):
         if self._predicted and self._predicted.state == DOWN:
             return False
         process = self._process()
+        self._seen_at = _NEVER
         changed = process is not None
         if process:
             self._signal(signal.SIGTERM)
@@ -371,8 +419,9 @@ class Dockerd(Daemon):
                             % (process.pid, processes.state(process.pid))
                         )
         self._api = None
-        if self._run.check_mode and process:
+        if self._run.check_mode:
             self._predicted = DaemonLook(DOWN, "docker daemon is not running")
+        if self._run.check_mode and process:
             self._leftovers.clear_after_imagined_end()
         else:
             changed = self._leftovers.clear() or changed
@@ -410,5 +459,6 @@ class Dockerd(Daemon):
     def _signal(self, number: int) -> None:
         process = self._process()
         if process:
+            self._seen_at = _NEVER
             name = signal.Signals(number).name[3:]
             self._run.do(["kill", "-" + name, str(process.pid)], partial(processes.send, process, number))

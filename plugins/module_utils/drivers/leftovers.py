@@ -25,6 +25,7 @@ from ..node.processes import Process
 
 _KILL_DEADLINE = 10.0
 _UMOUNT_DEADLINE = 30.0
+_SLICE_DEADLINE = 30.0
 
 
 class Leftovers:
@@ -70,9 +71,7 @@ class Leftovers:
             self._remove_stale(path)
             changed = True
         changed = self._remove_exec_root() or changed
-        if not self._run.check_mode and not self._machine.host.systemd:
-            self._machine.cgroup.remove()
-        return changed
+        return self._remove_cgroup() or changed
 
     def clear_after_imagined_end(self) -> None:
         """What `clear` would do after the daemon, which in check mode still runs, had ended by itself.
@@ -85,6 +84,7 @@ class Leftovers:
             if not (will_undo and self._data_root.endswith(mount.root)):
                 self._umount(mount)
         self._remove_exec_root()
+        self._remove_cgroup()
 
     def _helpers(self, max_age: float = 0.0) -> List[Process]:
         """The containerd and the shims of the daemon, known by the address that they carry as an argument."""
@@ -136,4 +136,16 @@ class Leftovers:
         if not os.path.isdir(self._exec_root):
             return False
         self._run.do(["rm", "-rf", "--one-file-system", self._exec_root], partial(shutil.rmtree, self._exec_root))
+        return True
+
+    def _remove_cgroup(self) -> bool:
+        """Remove the control group. A slice of systemd is stopped: then the name of the daemon's unit is free, too."""
+        machine = self._machine
+        if not machine.host.systemd:
+            if not self._run.check_mode:
+                machine.cgroup.remove()
+            return False
+        if not machine.cgroup.exists():
+            return False
+        self._run.change(["systemctl", "stop", machine.slice], _SLICE_DEADLINE)
         return True

@@ -14,9 +14,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from ..drivers.base import NOT_APPLICABLE, STANDBY_UP, UNDEF, UP, Driver, Status
+from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_UP, UNDEF, UP, WARN, Driver, Status
 from ..drivers.container import Container
 from ..drivers.dockerd import Dockerd
 from ..node import files
@@ -52,7 +52,7 @@ class Actions:
         self._refuse_early(drivers)
         try:
             self._each(drivers, self._start_one)
-            if not self._check_mode:
+            if self.changed and not self._check_mode:
                 self._verify_up(drivers)
         except ActionFailed as failure:
             self.verified = None
@@ -210,8 +210,7 @@ class Actions:
     def _release_daemon(self, daemon: Dockerd, stopped: List[Container], whole: bool) -> None:
         """End the daemon with its last container. One that people have started in it by hand is named, and not stopped."""
         running = self._running(daemon, stopped)
-        declared = {driver.name for driver in self.instance.drivers if isinstance(driver, Container)}
-        strangers = sorted(set(running) - declared)
+        strangers = sorted(set(running) - self._own_names()) if running else []
         if not running:
             if self._attempt("docker daemon", daemon.stop):
                 self.changed = True
@@ -227,9 +226,19 @@ class Actions:
         else:
             self._journal.remark("", "the docker daemon stays up for %s" % ", ".join(running))
 
+    def _own_names(self) -> Set[str]:
+        """The names of the service's containers that are not down. A stranger with such a name is none of them."""
+        containers = [driver for driver in self.instance.drivers if isinstance(driver, Container)]
+        return {driver.name for driver in containers if self._attempt(driver.rid, driver.status).state != DOWN}
+
     def _running(self, daemon: Dockerd, stopped: List[Container]) -> List[str]:
-        """The names of what runs in the daemon; in check mode without what would have been stopped."""
-        if daemon.look().state != UP:
+        """The names of what runs in the daemon, or outlived it; in check mode without what would have been stopped."""
+        look = daemon.look()
+        if look.state == UNDEF:
+            raise ActionFailed("docker daemon: %s" % look.reason)
+        if look.state == WARN:
+            return sorted(self._own_names() - {driver.name for driver in stopped})
+        if look.state == DOWN:
             return []
         imagined = {driver.name for driver in stopped} if self._check_mode else set()
         return [name for name in self._attempt("docker daemon", daemon.running_containers) if name not in imagined]

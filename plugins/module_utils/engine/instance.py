@@ -87,7 +87,9 @@ class Instance:
         resources = {driver.rid: self._resource(driver, states[driver.rid]) for driver in self.drivers} if here else {}
         avail = merge(item["state"] for item in resources.values() if not item["optional"])
         optional = merge(item["state"] for item in resources.values() if item["optional"])
+        daemon = self._daemon_status() if here else None
         tainted = any(line["level"] != "info" for item in resources.values() for line in item["log"])
+        tainted = tainted or bool(daemon and daemon["problems"])
         return {
             "path": str(self.definition.path),
             "node": self.definition.node,
@@ -100,7 +102,7 @@ class Instance:
             "action": current_action(self.machine),
             "groups": {group: merge(r["state"] for r in resources.values() if r["group"] == group) for group in GROUPS},
             "resources": resources,
-            "daemon": self._daemon_status() if here else None,
+            "daemon": daemon,
         }
 
     def state_of(self, driver: Driver) -> Status:

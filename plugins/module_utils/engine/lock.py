@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Dict, Iterator
 
 from ..node import files, processes
@@ -43,7 +43,8 @@ def locked(machine: Machine, action: str, timeout: float) -> Iterator[None]:
             )
         note = {"action": action, "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(note).encode(), 0)
+        with suppress(OSError):  # the note is for people: a full disk must not keep a service from being stopped
+            os.pwrite(descriptor, json.dumps(note).encode(), 0)
         try:
             yield
         finally:
@@ -56,20 +57,20 @@ def current_action(machine: Machine) -> str:
     """The action that holds the service at this moment, an empty string when none does. Takes nothing."""
     path = _path(machine)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return ""
     try:
-        if _try(descriptor):
+        if _try(descriptor, fcntl.LOCK_SH):
             return ""
     finally:
         os.close(descriptor)
     return str(_holder(path).get("action", "unknown"))
 
 
-def _try(descriptor: int) -> bool:
+def _try(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

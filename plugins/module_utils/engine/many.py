@@ -30,6 +30,13 @@ VERBS: Dict[str, Callable[[Actions], None]] = {
     "thawed": Actions.thaw,
 }
 """What brings a service into each state that can be asked for."""
+_DOING = {
+    "started": "starting",
+    "stopped": "stopping",
+    "restarted": "restarting",
+    "frozen": "freezing",
+    "thawed": "thawing",
+}
 
 
 def act(
@@ -78,7 +85,9 @@ def _act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str
         outcome["status"] = outcome["before"] = instance.status({})
     else:
         try:
-            with locked(instance.machine, state, instance.definition.values["lock_timeout"]), _LogFile(instance):
+            with locked(instance.machine, _DOING[state], instance.definition.values["lock_timeout"]), _LogFile(
+                instance
+            ):
                 _run_locked(instance, rids, state, outcome)
         except (NodeError, OSError) as error:
             run.journal.remark("", str(error), "error")

@@ -160,7 +160,7 @@ class Bridge:
         """The flags and addresses of the interface, empty when there is none."""
         if not self.exists():
             return {}
-        links: List[Dict[str, Any]] = _json(["ip", "-json", "-4", "address", "show", "dev", self.name])
+        links: List[Dict[str, Any]] = _json(["ip", "-json", "address", "show", "dev", self.name])
         return next((link for link in links if link), {})
 
 

@@ -43,6 +43,10 @@ class ControlGroup:
         child._folders = ["%s/%s" % (folder, name) for folder in self._folders]
         return child
 
+    def exists(self) -> bool:
+        """Whether the group is there, in any hierarchy."""
+        return any(map(os.path.isdir, self._folders))
+
     def create(self) -> None:
         """Make the group in every hierarchy. A v1 cpuset takes no process before it has cpus and memory nodes."""
         for folder in self._folders:

@@ -9,25 +9,44 @@ The SDK is imported when a daemon is there to be asked, and not before: to look 
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import os
+import sys
 import threading
+from types import ModuleType
 from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 from .errors import NodeError, Undetermined
 
 Answer = TypeVar("Answer")
 _import = threading.Lock()
+_NO_SDK = (
+    "the Docker SDK for Python cannot be imported by the node's Python (%s): install the package python3-docker, or "
+    "'docker' from PyPI for the interpreter that ansible_python_interpreter names"
+)
 
 
 def require_sdk() -> None:
-    """Raise NodeError unless the Docker SDK for Python can be imported."""
+    """Raise NodeError unless the Docker SDK for Python is installed. It is not imported yet, which takes a while."""
+    try:
+        found = importlib.util.find_spec("docker") is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        raise NodeError(_NO_SDK % "it is not installed")
+
+
+def import_sdk() -> ModuleType:
+    """The Docker SDK for Python. Raises NodeError when it cannot be imported."""
     with _import:
+        if sys.version_info < (3, 12):
+            # Older SDKs import distutils. setuptools would replace it by its own, which costs more than all the rest.
+            os.environ.setdefault("SETUPTOOLS_USE_DISTUTILS", "stdlib")
         try:
-            import docker  # noqa: F401
+            return importlib.import_module("docker")
         except Exception as error:
-            raise NodeError(
-                "the Docker SDK for Python cannot be imported by the node's Python (%s): install the package python3-docker, "
-                "or 'docker' from PyPI for the interpreter that ansible_python_interpreter names" % error
-            ) from error
+            raise NodeError(_NO_SDK % error) from error
 
 
 class DockerApi:
@@ -35,11 +54,9 @@ class DockerApi:
 
     def __init__(self, socket: str, deadline: float = 5.0):
         try:
-            require_sdk()
+            docker: Any = import_sdk()
         except NodeError as error:
             raise Undetermined(str(error)) from error
-        import docker
-
         self._socket = socket
         self._errors = docker.errors
         self._client = self._ask(
@@ -49,6 +66,10 @@ class DockerApi:
     def info(self) -> Dict[str, Any]:
         """What `docker info` shows."""
         return self._ask(self._client.info)
+
+    def ping(self) -> None:
+        """Have the daemon answer."""
+        self._ask(self._client.ping)
 
     def containers(self) -> List[Dict[str, Any]]:
         """Every container of the daemon, running or not: Id, Names, Labels, State."""
@@ -60,7 +81,7 @@ class DockerApi:
 
     def image(self, name: str) -> Optional[Dict[str, Any]]:
         """What `docker image inspect` shows, None when the daemon has no such image."""
-        return self._ask_for(lambda: self._client.inspect_image(name))  # type: ignore[no-untyped-call]
+        return self._ask_for(lambda: self._client.inspect_image(name))
 
     def logs(self, container_id: str, lines: int = 10) -> str:
         """The last lines that a container wrote."""

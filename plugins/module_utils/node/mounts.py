@@ -58,6 +58,20 @@ def self_binds(folder: str) -> List[Mount]:
     ]
 
 
+def is_read_only(folder: str) -> bool:
+    """Whether nothing can be written to the file system of a folder. Raises OSError.
+
+    An ext4 that has stopped itself after an error says so, since Linux 6.15, only as an option in the table of mounts.
+    """
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return True
+    device = os.stat(folder).st_dev
+    wanted = "%d:%d" % (os.major(device), os.minor(device))
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+        lines = [line.split() for line in stream]
+    return any(fields[2] == wanted and "emergency_ro" in fields[-1].split(",") for fields in lines)
+
+
 def _read(line: str) -> Mount:
     before, _dash, after = line.partition(" - ")
     fields, rest = before.split(), after.split()

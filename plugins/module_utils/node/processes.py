@@ -60,7 +60,11 @@ def describe(pids: Sequence[int], limit: int = 5) -> str:
 
 
 def every(wanted: Callable[[Tuple[str, ...]], bool]) -> List[Process]:
-    """The processes whose command line `wanted` accepts."""
+    """The processes of this node whose command line `wanted` accepts.
+
+    Those of another pid namespace are left out: a system container on this machine may be a node itself, with services of
+    the same names, and the same command lines are then somebody else's.
+    """
     found = []
     for pid in _pids():
         try:
@@ -70,9 +74,17 @@ def every(wanted: Callable[[Tuple[str, ...]], bool]) -> List[Process]:
             continue
         if line and wanted(tuple(word.decode("utf-8", "replace") for word in line.split(b"\0")[:-1])):
             process = find(pid)
-            if process:
+            if process and _namespace(str(pid)) == _namespace("self"):
                 found.append(process)
     return found
+
+
+def _namespace(pid: str) -> Optional[int]:
+    """The pid namespace of a process, None when it has ended."""
+    try:
+        return os.stat("/proc/%s/ns/pid" % pid).st_ino
+    except OSError:
+        return None
 
 
 def _pids() -> Iterator[int]:
@@ -96,6 +108,12 @@ def state(pid: int) -> str:
             return stream.read().rpartition(b")")[2].split()[0].decode()
     except OSError:
         return ""
+
+
+def open_files(pid: int) -> List[Tuple[str, str]]:
+    """The open files of a process: the link in /proc that leads to each, and its path. Raises OSError when it has ended."""
+    links = ["/proc/%d/fd/%s" % (pid, name) for name in os.listdir("/proc/%d/fd" % pid)]
+    return [(link, os.readlink(link)) for link in links]
 
 
 def is_init(pid: int) -> bool:

@@ -167,30 +167,27 @@ def machine(host):
 
 # --- what the collection has written ----------------------------------------------------------------------------------
 
-BOOKS = ("/var/lib/dockyard", "/var/log/dockyard", "/run/dockyard")
+BOOKS = (Path("/var/lib/dockyard"), Path("/var/log/dockyard"), Path("/run/dockyard"))
+EXEC_ROOTS = Path("/run/dockyard/x")
+DATA = Path("/srv")
 
 
 @pytest.fixture(scope="session")
 def books():
-    """What the collection keeps on the machine, and the data roots, as comparable facts of every file.
+    """What the collection keeps on the machine: owner, mode, size and time of every file and folder.
 
-    A daemon that runs writes in its exec root, its data root and its log by itself: of these only the existence counts.
+    Daemons write in their exec roots, data roots and logs by themselves: of these only the existence counts.
     """
 
     def read():
+        kept = [path for book in BOOKS for path in (book, *book.rglob("*")) if EXEC_ROOTS not in path.parents[1:]]
+        data = [path for pattern in ("*", "*/*", "*/*/docker") for path in DATA.glob(pattern)]
         found = {}
-        for root in (*BOOKS, "/srv"):
-            for folder, folders, files in os.walk(root):
-                if folder in ("/srv", "/run/dockyard/x") or folder.startswith("/srv/") and folder.count("/") < 4:
-                    folders[:] = [name for name in folders if name != "images"]
-                elif root == "/srv" or folder.startswith("/run/dockyard/x/"):
-                    folders.clear()
-                    files = []
-                for name in [".", *files]:
-                    path = os.path.join(folder, name)
-                    facts = os.lstat(path)
-                    written = None if name.endswith(".dockerd.log") or root == "/srv" else (facts.st_mtime_ns, facts.st_size)
-                    found[os.path.normpath(path)] = (facts.st_mode, facts.st_uid, facts.st_gid, facts.st_ino, written)
+        for path in kept + data:
+            facts = path.lstat()
+            alive = path in data or EXEC_ROOTS in path.parents or path.name.endswith(".dockerd.log")
+            written = None if alive else (facts.st_size, facts.st_mtime_ns)
+            found[str(path)] = (facts.st_mode, facts.st_uid, facts.st_gid, facts.st_ino, written)
         return found
 
     return read

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +84,26 @@ def test_docker_starts_the_daemon_of_a_service_that_is_stopped(play, machine, st
     assert ONE in machine.daemons()
     play("stop", *SELECT)
     assert ONE not in machine.daemons()
+
+
+@pytest.fixture
+def neighbour(machine, tmp_path):
+    """The same command line in another pid namespace, as the daemon of a system container on this machine has it."""
+    words = Path("/proc/%d/cmdline" % machine.daemons()[ONE].pid).read_text().split("\0")[1:-1]
+    program = tmp_path / "dockerd"   # a Python by this name, because it sleeps whatever its arguments are
+    shutil.copy(os.path.realpath("/usr/bin/python3"), program)
+    argv = ["unshare", "--pid", "--fork", "--kill-child", str(program), "-c", "import time; time.sleep(600)", *words]
+    with subprocess.Popen(argv) as process:
+        yield process
+        process.kill()
+
+
+def test_the_same_service_of_another_node_on_this_machine_is_left_alone(play, neighbour):
+    play("stop", *SELECT)
+    assert play("status", *SELECT).result["lines"][0].split() == [ONE, "down"]
+    play("start", *SELECT)
+    assert play("status", *SELECT).result["lines"][0].split() == [ONE, "up"]
+    assert neighbour.poll() is None
 
 
 def rehearsed(play, machine, books, action, service):
