@@ -20,7 +20,7 @@ from typing import Dict, List, Optional, Tuple
 from ..definition.model import Definition
 from ..node import files, mounts, processes, systemd
 from ..node.bridges import Bridge
-from ..node.commands import execute, find_program, start_detached
+from ..node.commands import execute, require_programs, start_detached
 from ..node.daemon_log import DaemonLog
 from ..node.docker_api import DockerApi, import_sdk, require_sdk
 from ..node.errors import CommandFailed, NodeError, Undetermined
@@ -204,12 +204,7 @@ class Dockerd(Daemon):
 
     def check_start(self) -> None:
         """Refuse a start that cannot work, before anything is changed. Raises NodeError."""
-        for program, package in (("dockerd", "docker.io"), ("docker", "docker.io")):
-            if not find_program(program):
-                raise NodeError(
-                    "%s is not installed on this node: install Docker Engine (package %s), or run the role dockyard.svc.node"
-                    % (program, package)
-                )
+        require_programs("dockerd", "docker")
         require_sdk()
         problem = self.machine.path_problem()
         if problem:

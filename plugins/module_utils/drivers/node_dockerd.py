@@ -10,6 +10,7 @@ import os
 from typing import List, Optional
 
 from ..node import processes
+from ..node.commands import require_programs
 from ..node.docker_api import DockerApi, require_sdk
 from ..node.errors import NodeError, Undetermined
 from ..node.machine import Machine
@@ -52,6 +53,7 @@ class NodeDockerd(Daemon):
 
     def check_start(self) -> None:
         """Refuse a start when the node's daemon does not answer. Raises NodeError."""
+        require_programs("docker")
         require_sdk()
         found = self.look()
         if found.state != UP:

@@ -151,3 +151,13 @@ def find_program(name: str) -> str:
         if os.access(candidate, os.X_OK):
             return candidate
     return ""
+
+
+def require_programs(*names: str) -> None:
+    """Raise NodeError for the first program of Docker Engine that this node does not have."""
+    for name in names:
+        if not find_program(name):
+            raise NodeError(
+                "%s is not installed on this node: install Docker Engine (package docker.io), or run the role "
+                "dockyard.svc.node" % name
+            )
