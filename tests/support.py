@@ -145,7 +145,8 @@ class Service:
         variables = {"dockyard_services": {self.path: self.raw}, **variables}
         words = ["ansible-playbook", "dockyard.svc." + name, "--inventory", NODE + ",", "--connection", "local"]
         words += ["--extra-vars", json.dumps({"ansible_python_interpreter": sys.executable, **variables}), *arguments]
-        return run(*words, check=False, cwd="/")
+        environment = {**os.environ, "ANSIBLE_DISPLAY_FAILED_STDERR": "false"}  # molecule sets it
+        return run(*words, check=False, cwd="/", env=environment)
 
     @staticmethod
     def _well(outcome: dict[str, Any]) -> dict[str, Any]:

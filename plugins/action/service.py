@@ -18,6 +18,7 @@ display = Display()
 
 _INTERVAL = 0.5  # seconds between two looks at the lines of the running action
 _TRANSPORTS = ("local", "ssh")  # connections that can be used twice at the same time
+_MARK = "line:"  # what comes without it is from sudo or the terminal, not from the action
 
 
 class ActionModule(ServiceAction):
@@ -76,7 +77,7 @@ class _Watch:
 
     def _follow(self) -> None:
         while not self._ended.wait(_INTERVAL):
-            command = "tail -n +%d %s 2>/dev/null" % (self.shown + 1, shlex.quote(self._path))
+            command = "sed -n '%d,$s/^/%s/p' %s 2>/dev/null" % (self.shown + 1, _MARK, shlex.quote(self._path))
             try:
                 answer = self._twin._low_level_execute_command(command, sudoable=True)
             except (AnsibleError, OSError):
@@ -84,4 +85,4 @@ class _Watch:
             if answer.get("rc") == 0:
                 text = answer["stdout"]
                 complete = text[: text.rfind("\n") + 1]
-                self.show(complete.splitlines())
+                self.show([line[len(_MARK) :] for line in complete.splitlines() if line.startswith(_MARK)])

@@ -49,7 +49,7 @@ def test_second_action_waits(make: Callable[..., Service]) -> None:
     service = make(container(command=SLOW_STOP, stop_timeout=3))
     service.start()
     stop = service.module("stopped")
-    assert wait_for(lambda: service.status()["action"]) == "stopped"
+    assert wait_for(lambda: service.status()["action"]) == "stopping"
     began = time.monotonic()
     outcome = service.act("started")
     assert time.monotonic() - began > 1
@@ -65,7 +65,7 @@ def test_lock_timeout(make: Callable[..., Service]) -> None:
     stop = service.module("stopped")
     wait_for(lambda: service.status()["action"])
     outcome = service.act("restarted")
-    assert outcome["failed"] and "stopped" in outcome["msg"] and "pid %d" % stop.pid in outcome["msg"], outcome["msg"]
+    assert outcome["failed"] and "stopping" in outcome["msg"] and "pid %d" % stop.pid in outcome["msg"], outcome["msg"]
     assert outcome["commands"] == []
     assert not stop.outcome()["failed"]
 

@@ -86,13 +86,13 @@ class Container(Driver):
 
     def _status_without_daemon(self, status: Status, look: DaemonLook) -> None:
         """The daemon is dead: what is true of the container stands in its control group."""
-        recorded = self._lookup.recorded()
-        if recorded is None:
+        known = self._lookup.known_id()
+        if known is None:
             raise Undetermined("%s, and the container's id is not known" % look.reason)
-        pids = self.daemon.container_pids(recorded)
+        pids = self.daemon.container_pids(known)
         if pids:
             status.state = WARN
-            status.facts = {"id": recorded, "pid": pids[0]}
+            status.facts = {"id": known, "pid": pids[0]}
             status.remarks.append(Remark("error", "%s: the container still runs (pid %d)" % (look.reason, pids[0])))
         else:
             status.state = DOWN
@@ -296,18 +296,18 @@ class Container(Driver):
 
     def _stop_without_daemon(self) -> bool:
         """The daemon is dead: end the container by its control group, its first process asked before all are killed."""
-        recorded = self._lookup.recorded()
-        if recorded is None:
+        known = self._lookup.known_id()
+        if known is None:
             raise Undetermined("the docker daemon is dead and the container's id is not known")
-        pids = self.daemon.container_pids(recorded)
+        pids = self.daemon.container_pids(known)
         if not pids:
             return False
-        self._signal(recorded, signal.SIGTERM, [pid for pid in pids if processes.is_init(pid)] or pids[:1])
-        if self._run.check_mode or self._has_ended(recorded, self.grace):
+        self._signal(known, signal.SIGTERM, [pid for pid in pids if processes.is_init(pid)] or pids[:1])
+        if self._run.check_mode or self._has_ended(known, self.grace):
             return True
-        self._signal(recorded, signal.SIGKILL, self.daemon.container_pids(recorded))
-        if not self._has_ended(recorded, _KILL_DEADLINE):
-            alive = processes.describe(self.daemon.container_pids(recorded))
+        self._signal(known, signal.SIGKILL, self.daemon.container_pids(known))
+        if not self._has_ended(known, _KILL_DEADLINE):
+            alive = processes.describe(self.daemon.container_pids(known))
             raise NodeError("processes of container %s cannot be killed: %s" % (self.name, alive))
         return True
 
@@ -322,13 +322,13 @@ class Container(Driver):
                 self._run.do(["kill", "-" + name, str(process.pid)], partial(processes.send, process, number), self.rid)
 
     def evidence(self) -> Dict[str, str]:
-        recorded = self._lookup.recorded()
-        if recorded is None:
+        known = self._lookup.known_id()
+        if known is None:
             return {"container": "there is none"}
-        pids = self.daemon.container_pids(recorded)
+        pids = self.daemon.container_pids(known)
         if pids:
             raise NodeError("container %s still has processes: %s" % (self.name, processes.describe(pids)))
-        return {"container": "the control group of %s holds no process" % recorded[:12]}
+        return {"container": "the control group of %s holds no process" % known[:12]}
 
     def _remove(self, container_id: str, options: Optional[List[str]] = None) -> None:
         self._docker_change(["rm", *(options or []), container_id])

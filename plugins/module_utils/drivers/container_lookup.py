@@ -69,6 +69,10 @@ class Lookup:
         value = self._machine.record.get("containers", self._rid)
         return value if isinstance(value, str) else None
 
+    def known_id(self) -> Optional[str]:
+        """The id of the container without asking the daemon: as recorded, else as the data root tells."""
+        return self.recorded() or next((item.id for item in self._stored() if self.is_ours(item.labels)), None)
+
     def find(self) -> Optional[Found]:
         """The service's own container, None when there is none.
 
@@ -113,4 +117,4 @@ class Lookup:
         return labels.get(LABEL + "id") == self._service_id and labels.get(LABEL + "rid") == self._rid
 
     def _stored(self) -> List[docker_store.StoredContainer]:
-        return docker_store.containers(self._data_root) or []
+        return (docker_store.containers(self._data_root) if self._data_root else None) or []

@@ -91,7 +91,7 @@ class Dockerd(Daemon):
         return []
 
     def problems(self) -> List[str]:
-        """What is wrong with a daemon that is up: a socket that others may use, a data root that is full or read-only."""
+        """What is wrong with a daemon that is up: a socket that others may use, a data root that it cannot work in."""
         found = []
         try:
             facts = os.stat(self.socket)
@@ -101,14 +101,19 @@ class Dockerd(Daemon):
                 found.append("the socket is not root:%s 0660 any more" % group)
         except (OSError, NodeError) as error:
             found.append("the socket cannot be checked: %s" % error)
-        try:
-            space = os.statvfs(self.data_root)
-        except OSError as error:
-            return found + ["the data root %s cannot be checked: %s" % (self.data_root, error.strerror)]
         if self._is_hidden():
             found.append(
                 "the data root %s is not the one that the daemon works in: it was mounted over" % self.data_root
             )
+        return found + self._data_root_problems()
+
+    def _data_root_problems(self) -> List[str]:
+        """What is wrong with the file system of the data root: it is full or read-only."""
+        found = []
+        try:
+            space = os.statvfs(self.data_root)
+        except OSError as error:
+            return ["the data root %s cannot be checked: %s" % (self.data_root, error.strerror)]
         if mounts.is_read_only(self.data_root):
             found.append("the data root %s is read-only" % self.data_root)
         if space.f_bavail * 20 < space.f_blocks and space.f_bavail * space.f_frsize < _SPACE_FLOOR:
@@ -329,13 +334,11 @@ class Dockerd(Daemon):
         said = self._log.last_words()
         self._give_up(child)
         what = "ended at once" if ended else "did not answer within %g s" % deadline
-        raise NodeError(
-            "the docker daemon of the service %s: %s (log: %s)"
-            % (what, said or "it wrote nothing", self.machine.daemon_log)
-        )
+        reasons = "; ".join([said or "it wrote nothing", *self._data_root_problems()])
+        raise NodeError("the docker daemon of the service %s: %s (log: %s)" % (what, reasons, self.machine.daemon_log))
 
     def _launch_unit(self, deadline: float) -> Optional[Process]:
-        """Start the process as a unit of systemd, which has executed it when this returns; None when it has ended already."""
+        """Start the process as a unit of systemd and wait until it is executed; None when it has ended since."""
         argv = self._argv()
         try:
             result = execute(argv, deadline)

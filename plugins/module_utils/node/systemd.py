@@ -28,6 +28,7 @@ def transient_unit(unit: str, slice_name: str, log: str, stop_timeout: float, ar
     """The command that starts `argv` as a service of its own.
 
     The unit delegates its control group, as container managers need; only the daemon itself gets the signal of a stop.
+    A dollar sign is doubled: systemd would put the value of a variable in its place.
     """
     properties = [
         "Type=exec",
@@ -41,4 +42,5 @@ def transient_unit(unit: str, slice_name: str, log: str, stop_timeout: float, ar
         "StandardError=append:" + log,
     ]
     options = [word for item in properties for word in ("--property", item)]
-    return ["systemd-run", "--quiet", "--collect", "--unit", unit, "--slice", slice_name, *options, "--", *argv]
+    command = [word.replace("$", "$$") for word in argv]
+    return ["systemd-run", "--quiet", "--collect", "--unit", unit, "--slice", slice_name, *options, "--", *command]

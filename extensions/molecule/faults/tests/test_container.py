@@ -155,7 +155,7 @@ def test_f44_removal_that_cannot_end(make: Make) -> None:
         state = service.docker("ps", "--all", "--format", "{{.State}}").stdout.strip()
         if state in ("dead", "removing"):
             assert _resource(service)["state"] == "warn"
-            _fails(service, "started", state)
+            _fails(service, "started", "docker rm")
     finally:
         run("chattr", "-i", pinned)
     _released(service)
@@ -193,7 +193,8 @@ def test_f47_secrets(make: Make) -> None:
     lines = [line for line in outputs.splitlines() if value in line]
     assert lines == []
     for folder in ("/var/log/dockyard", "/var/lib/dockyard", "/run/dockyard"):
-        for parent, _folders, names in os.walk(folder):
+        for parent, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if name != "x"]  # docker's own, which only root can enter
             for path in (Path(parent, name) for name in names):
                 assert not path.is_file() or not path.stat().st_size or value.encode() not in path.read_bytes(), path
 
