@@ -103,7 +103,7 @@ def make_host(module: AnsibleModule) -> Host:
     options = module.params
     try:
         return Host(Directories(options["state_dir"], options["run_dir"], options["log_dir"]), options["network_pool"])
-    except NodeError as error:
+    except (NodeError, ValueError) as error:
         fail(module, str(error))
 
 

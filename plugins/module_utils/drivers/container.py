@@ -87,9 +87,7 @@ class Container(Driver):
     def _status_without_daemon(self, status: Status, look: DaemonLook) -> None:
         """The daemon is dead: what is true of the container stands in its control group."""
         known = self._lookup.known_id()
-        if known is None:
-            raise Undetermined("%s, and the container's id is not known" % look.reason)
-        pids = self.daemon.container_pids(known)
+        pids = self.daemon.container_pids(known) if known else []
         if pids:
             status.state = WARN
             status.facts = {"id": known, "pid": pids[0]}
@@ -297,10 +295,8 @@ class Container(Driver):
     def _stop_without_daemon(self) -> bool:
         """The daemon is dead: end the container by its control group, its first process asked before all are killed."""
         known = self._lookup.known_id()
-        if known is None:
-            raise Undetermined("the docker daemon is dead and the container's id is not known")
-        pids = self.daemon.container_pids(known)
-        if not pids:
+        pids = self.daemon.container_pids(known) if known else []
+        if known is None or not pids:
             return False
         self._signal(known, signal.SIGTERM, [pid for pid in pids if processes.is_init(pid)] or pids[:1])
         if self._run.check_mode or self._has_ended(known, self.grace):
@@ -322,13 +318,13 @@ class Container(Driver):
                 self._run.do(["kill", "-" + name, str(process.pid)], partial(processes.send, process, number), self.rid)
 
     def evidence(self) -> Dict[str, str]:
-        known = self._lookup.known_id()
-        if known is None:
+        recorded = self._lookup.recorded()
+        if recorded is None:
             return {"container": "there is none"}
-        pids = self.daemon.container_pids(known)
+        pids = self.daemon.container_pids(recorded)
         if pids:
             raise NodeError("container %s still has processes: %s" % (self.name, processes.describe(pids)))
-        return {"container": "the control group of %s holds no process" % known[:12]}
+        return {"container": "the control group of %s holds no process" % recorded[:12]}
 
     def _remove(self, container_id: str, options: Optional[List[str]] = None) -> None:
         self._docker_change(["rm", *(options or []), container_id])

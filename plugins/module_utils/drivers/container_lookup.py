@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..node import docker_store
-from ..node.errors import NodeError
+from ..node.errors import NodeError, Undetermined
 from ..node.machine import Machine
 from .base import Daemon
 
@@ -70,8 +70,15 @@ class Lookup:
         return value if isinstance(value, str) else None
 
     def known_id(self) -> Optional[str]:
-        """The id of the container without asking the daemon: as recorded, else as the data root tells."""
-        return self.recorded() or next((item.id for item in self._stored() if self.is_ours(item.labels)), None)
+        """The id of the container by the record or the data root, None when there is no container.
+
+        For when the daemon is dead. Raises Undetermined when neither can tell.
+        """
+        recorded = self.recorded()
+        stored = docker_store.containers(self._data_root) if self._data_root else None
+        if recorded is None and stored is None:
+            raise Undetermined("the docker daemon is dead and the container's id is not known")
+        return recorded or next((item.id for item in stored or [] if self.is_ours(item.labels)), None)
 
     def find(self) -> Optional[Found]:
         """The service's own container, None when there is none.
@@ -117,4 +124,4 @@ class Lookup:
         return labels.get(LABEL + "id") == self._service_id and labels.get(LABEL + "rid") == self._rid
 
     def _stored(self) -> List[docker_store.StoredContainer]:
-        return (docker_store.containers(self._data_root) if self._data_root else None) or []
+        return docker_store.containers(self._data_root) or []

@@ -263,9 +263,9 @@ class Dockerd(Daemon):
             self._bridge.start(self._subnet)
 
     def _choose_subnet(self) -> None:
-        registry, wanted = self.machine.subnets, self.service.values["docker_subnet"]
-        slug = self.machine.slug
-        self._subnet = registry.choose(slug, wanted) if self._run.check_mode else registry.take(slug, wanted)
+        registry = self.machine.subnets
+        choose = registry.imagine if self._run.check_mode else registry.take
+        self._subnet = choose(self.machine.slug, self.service.values["docker_subnet"])
 
     def _argv(self) -> List[str]:
         """The daemon's command line: everything of its own, and nothing of docker0 or the shared chains."""

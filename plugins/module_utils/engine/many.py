@@ -10,9 +10,11 @@ import os
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ..definition.model import Definition
+from ..node import files
 from ..node.commands import Runner
 from ..node.errors import NodeError
 from ..node.journal import Journal, Sink, timestamped
@@ -56,7 +58,21 @@ def act(
         run = Runner(journal, check_mode, step)
         return _act_on_one(Instance(definition, host, run), rids[path], state)
 
+    if state in ("started", "restarted"):
+        _reserve_subnets(definitions, host, check_mode)
     return _side_by_side(work, list(definitions))
+
+
+def _reserve_subnets(definitions: Mapping[str, Definition], host: Host, check_mode: bool) -> None:
+    """Give new private daemons their subnets in one order, whichever of them starts first. A refusal is reported later."""
+    choose = host.subnets.imagine if check_mode else host.subnets.take
+    for definition in definitions.values():
+        slug = definition.path.slug
+        if definition.private and definition.runs_here and host.subnets.find(slug) is None:
+            with suppress(NodeError, OSError):
+                if not check_mode:
+                    files.make_folder(host.directories.state, 0o711)
+                choose(slug, definition.values["docker_subnet"])
 
 
 def inspect(definitions: Mapping[str, Definition], host: Host) -> Dict[str, Dict[str, Any]]:

@@ -55,6 +55,7 @@ class SubnetRegistry:
     def __init__(self, file: str, pool: str):
         self._file = file
         self._pool = ipaddress.IPv4Network(pool)
+        self._imagined: Dict[str, str] = {}
 
     def find(self, service: str) -> Optional[Subnet]:
         """The subnet that a service has, None when it has none yet."""
@@ -82,6 +83,12 @@ class SubnetRegistry:
             % (self._pool, service)
         )
 
+    def imagine(self, service: str, wanted: Optional[str]) -> Subnet:
+        """Choose a subnet for check mode: remembered for the next one that asks, and not written down."""
+        subnet = self.choose(service, wanted)
+        self._imagined[service] = str(subnet.network)
+        return subnet
+
     def take(self, service: str, wanted: Optional[str]) -> Subnet:
         """Choose a subnet and write it down."""
         with self._locked():
@@ -94,7 +101,8 @@ class SubnetRegistry:
 
     def _read(self) -> Dict[str, str]:
         table = files.read_json(self._file)
-        return {str(name): str(text) for name, text in table.items()} if isinstance(table, dict) else {}
+        written = table if isinstance(table, dict) else {}
+        return {**{str(name): str(text) for name, text in written.items()}, **self._imagined}
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

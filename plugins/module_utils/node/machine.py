@@ -41,9 +41,13 @@ class Host:
     network_pool: str = "10.199.0.0/16"
     systemd: bool = field(default_factory=systemd.is_running)
     hierarchies: List[str] = field(default_factory=hierarchies)
+    subnets: SubnetRegistry = field(init=False)
     _processes: List[Process] = field(default_factory=list)
     _processes_read: float = -1e9
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.subnets = SubnetRegistry(os.path.join(self.directories.state, "subnets.json"), self.network_pool)
 
     def docker_processes(self, max_age: float = 0.0) -> List[Process]:
         """The processes that call themselves dockerd or containerd, as seen at most `max_age` seconds ago."""
@@ -101,7 +105,7 @@ class Machine:
         self.docker_config = os.path.join(self.state_folder, "docker")
         self.daemon_log = os.path.join(directories.log, slug + ".dockerd.log")
         self.record = Record(os.path.join(self.state_folder, "record.json"), not run.check_mode)
-        self.subnets = SubnetRegistry(os.path.join(directories.state, "subnets.json"), host.network_pool)
+        self.subnets = host.subnets
         self.slice = "dockyard-%s.slice" % short_id
         group = systemd.slice_path(self.slice) if host.systemd else "/dockyard/" + short_id
         self.cgroup = ControlGroup(group, host.hierarchies)
