@@ -163,21 +163,21 @@ class Table:
         lines = [*head, *["| %s |" % " | ".join(row) for row in rows]]
         return "\n".join(lines if only_twenty else [*lines, "", *self._explanations()])
 
-    def _ratio(self, what: str, ours: str, other: str, bar: float) -> list[str]:
+    def _ratio(self, what: str, ours: str, other: str, limit: float) -> list[str]:
         mine, theirs = self._seconds[ours], self._seconds[other]
         if not mine or not theirs:
-            return [what, "", "", "not run", "%.1f x" % bar, ""]
+            return [what, "", "", "not run", "%.1f x" % limit, ""]
         ratio = median(a / b for a, b in zip(mine, theirs))
-        verdict = "met" if ratio <= bar else "missed by %.2f s" % (median(mine) - bar * median(theirs))
-        return [what, _seconds(median(mine)), _seconds(median(theirs)), "%.2f x" % ratio, "%.1f x" % bar, verdict]
+        verdict = "met" if ratio <= limit else "missed by %.2f s" % (median(mine) - limit * median(theirs))
+        return [what, _seconds(median(mine)), _seconds(median(theirs)), "%.2f x" % ratio, "%.1f x" % limit, verdict]
 
-    def _above(self, what: str, ours: str, other: str, bar: float) -> list[str]:
+    def _above(self, what: str, ours: str, other: str, limit: float) -> list[str]:
         mine, theirs = self._seconds[ours], self._seconds[other][-len(self._seconds[ours]) :]
         if not mine or not theirs:
-            return [what, "", "", "not run", _seconds(bar), ""]
+            return [what, "", "", "not run", _seconds(limit), ""]
         more = median(a - b for a, b in zip(mine, theirs))
-        verdict = "met" if more <= bar else "missed by %.2f s" % (more - bar)
-        return [what, _seconds(median(mine)), _seconds(median(theirs)), _seconds(more), _seconds(bar), verdict]
+        verdict = "met" if more <= limit else "missed by %.2f s" % (more - limit)
+        return [what, _seconds(median(mine)), _seconds(median(theirs)), _seconds(more), _seconds(limit), verdict]
 
     def _twenty(self) -> list[str]:
         counts = self._bench.cold_starts

@@ -114,10 +114,13 @@ class Container(Driver):
 
     def start(self) -> bool:
         found = self._find()
+        tamed = bool(found and found.restart_policy)
+        if found and tamed:
+            self._forbid_restarts(found)
+            found = self._find()
         if found and found.runs:
-            changed = self._forbid_restarts(found)
             self._wait_until_up(SETTLE)
-            return changed
+            return tamed
         if found is None:
             self._run_new()
         else:
@@ -125,15 +128,24 @@ class Container(Driver):
         self._wait_until_up(0)
         return True
 
+    def _forbid_restarts(self, found: Found) -> None:
+        """Take back a restart policy that somebody gave the container: the order of starts is the service's."""
+        words = ["update", "--restart=no", found.id]
+        if found.state != "restarting":
+            try:
+                self._docker_change(words)
+                return
+            except CommandFailed:
+                self._run.journal.remark(self.rid, "it seems to be between two restarts: it is stopped first", "warn")
+        self._docker_change(["stop", "-t", "%d" % self.grace, found.id], self.grace + _COMMAND_DEADLINE)
+        self._docker_change(words)
+
     def _start_found(self, found: Found) -> None:
         if found.state in ("removing", "dead"):
             raise NodeError(
                 "container %s is %s: see who still uses its files, then remove it with 'docker rm'"
                 % (found.id[:12], found.state)
             )
-        self._forbid_restarts(found)
-        if found.state == "restarting":
-            self._docker_change(["stop", "-t", "%d" % self.grace, found.id], self.grace + _COMMAND_DEADLINE)
         if self.values["rm"] and found.state != "paused":
             self._remove(found.id)
             self._run_new()
@@ -141,13 +153,6 @@ class Container(Driver):
         self._made = found.id
         self._docker_change(["unpause" if found.state == "paused" else "start", found.id])
         self._imagine(Found(found.id, "running", {}))
-
-    def _forbid_restarts(self, found: Found) -> bool:
-        """Take back a restart policy that somebody gave the container: the order of starts is the service's."""
-        if not found.restart_policy:
-            return False
-        self._docker_change(["update", "--restart=no", found.id])
-        return True
 
     def _run_new(self) -> None:
         """Make and start the container. Its id is known from its making on, so that a failure leaves nothing behind."""

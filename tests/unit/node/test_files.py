@@ -27,7 +27,11 @@ def test_a_file_is_no_folder(tmp_path):
 def test_a_write_is_whole_or_not_there(tmp_path, monkeypatch):
     target = tmp_path / "record.json"
     files.write_whole(str(target), "old")
-    monkeypatch.setattr(os, "replace", lambda *_paths: (_ for _ in ()).throw(OSError("no space")))
+
+    def refuse(*_paths):
+        raise OSError("no space")
+
+    monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="no space"):
         files.write_whole(str(target), "new")
     assert target.read_text() == "old"
