@@ -69,6 +69,7 @@ class Bench:
                     self.ours.stop()
                     continue
                 self.note("stop", self.ours.stop())
+                self.note("stop, the action alone", self.ours.action_alone())
                 self.note(f"{name}, bare", self.bare.first_start() if name == "first start" else self.bare.start())
                 self.note("stop, bare", self.bare.stop())
             self.ours.forget()
@@ -126,6 +127,7 @@ class Bench:
             say("%s: only %d of %d came up" % (name, self.cold_starts[-1], len(SIX)))
             return False
         self.note(name, seconds)
+        self.note(name + ", the action alone", self.ours.action_alone())
         return True
 
     def _stop_and_forget(self) -> None:
@@ -198,9 +200,9 @@ class Table:
             "Seconds are medians of %d rounds; measured is the median of the rounds' ratios or differences."
             % self._bench.rounds,
             "Other is the bare shell script, unless the row says otherwise. Ours is all of `ansible-playbook`: what Ansible",
-            "costs by itself is an empty play, and with one task a trivial play. Without it:",
+            "costs by itself is an empty play, and with one task a trivial play. Less these, and the action alone on the node:",
             "",
-            "| what | ours less an empty play | times the bare script | ours less a trivial play | times the bare script |",
+            "| what | less an empty play | less a trivial play | the action alone | times the bare script |",
             "| --- | ---: | ---: | ---: | ---: |",
             *["| %s |" % " | ".join(self._without(name)) for name in ("first start", "cold start", "stop")],
             "",
@@ -213,13 +215,16 @@ class Table:
         return [*lines, "", "%d processors, load %.1f at the end." % (os.cpu_count() or 0, os.getloadavg()[0])]
 
     def _without(self, name: str) -> list[str]:
-        row = [name]
-        for cost in ("empty play", "trivial play"):
-            if not all(self._seconds[needed] for needed in (name, cost, name + ", bare")):
-                return [name, "not run", "", "not run", ""]
-            left = median(self._seconds[name]) - median(self._seconds[cost])
-            row += [_seconds(left), "%.2f x" % (left / median(self._seconds[name + ", bare"]))]
-        return row
+        alone = name + ", the action alone"
+        if not all(self._seconds[needed] for needed in (name, alone, "empty play", "trivial play", name + ", bare")):
+            return [name, "not run", "not run", "not run", ""]
+        bare = median(self._seconds[name + ", bare"])
+        parts = [
+            median(self._seconds[name]) - median(self._seconds["empty play"]),
+            median(self._seconds[name]) - median(self._seconds["trivial play"]),
+            median(self._seconds[alone]),
+        ]
+        return [name, *map(_seconds, parts), " / ".join("%.2f x" % (part / bare) for part in parts)]
 
 
 def _seconds(value: float) -> str:
