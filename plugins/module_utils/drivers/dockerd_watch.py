@@ -152,6 +152,9 @@ class DockerdWatch:
             return False  # a file was closed meanwhile
 
     def _look(self, max_age: float) -> DaemonLook:
+        problem = self._machine.path_problem()
+        if problem:
+            raise Undetermined(problem)
         owner, process = self._listener()
         if process and self.is_ours(process):
             return self._ask(process)

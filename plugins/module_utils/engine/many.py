@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ..definition.model import Definition
+from ..drivers.base import Status
 from ..node import files
 from ..node.commands import Runner
 from ..node.errors import NodeError
@@ -98,7 +99,7 @@ def _act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str
     }
     if not instance.definition.runs_here:
         outcome.update(skipped=True, msg="does not run on this node")
-        outcome["status"] = outcome["before"] = instance.status({})
+        outcome["status"] = outcome["before"] = _status(instance, {})
     else:
         try:
             with locked(instance.machine, _DOING[state], instance.definition.values["lock_timeout"]), _LogFile(
@@ -119,7 +120,7 @@ def _act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str
 
 def _run_locked(instance: Instance, rids: Sequence[str], state: str, outcome: Dict[str, Any]) -> None:
     states = instance.read()
-    outcome["before"] = instance.status(states)
+    outcome["before"] = _status(instance, states)
     actions = Actions(instance, rids, states)
     try:
         VERBS[state](actions)
@@ -129,7 +130,12 @@ def _run_locked(instance: Instance, rids: Sequence[str], state: str, outcome: Di
     outcome["changed"] = actions.changed
     outcome["evidence"] = actions.evidence
     touched = (actions.changed or outcome["failed"]) and not instance.run.check_mode
-    outcome["status"] = instance.status(actions.verified or instance.read()) if touched else outcome["before"]
+    outcome["status"] = _status(instance, actions.verified or instance.read()) if touched else outcome["before"]
+
+
+def _status(instance: Instance, states: Dict[str, Status]) -> Dict[str, Any]:
+    """The status as it is without the action that is just being done."""
+    return {**instance.status(states), "action": ""}
 
 
 class _LogFile:
