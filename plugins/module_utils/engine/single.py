@@ -28,7 +28,10 @@ def act_on_daemon(definition: Definition, host: Host, bridge: bool, state: str, 
         running = daemon.running_containers() if daemon.look().state == "up" else []
         if running:
             raise NodeError("the docker daemon still runs containers: %s" % ", ".join(running))
-        return daemon.stop()
+        changed = daemon.stop()
+        if not check_mode:
+            daemon.evidence()
+        return changed
 
     def status() -> Dict[str, Any]:
         look = daemon.look()
