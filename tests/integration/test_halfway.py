@@ -287,8 +287,33 @@ def test_leftover_rules_alone(make: Callable[..., Service]) -> None:
     service.start()
     kill(service.daemon_pid(), *service.helpers(), service.container_pid())
     run("ip", "link", "delete", "dev", service.bridge)
-    service.act("stopped")
+    service.stop()
+    assert service.remains() == []
+
+
+def test_rules_flushed_by_a_reload_of_the_firewall(make: Callable[..., Service]) -> None:
+    """The status tells that the rules are gone, a start brings them back and touches nothing else."""
+    service = make(container(netns="bridge"))
     service.start()
+    before = (service.daemon_pid(), service.container_pid())
+    run("nft", "delete table ip %s" % service.table)
+    status = service.status()
+    assert (status["avail"], status["overall"]) == ("up", "warn")
+    assert service.table in status["daemon"]["problems"][0]
+    outcome = service.start()
+    assert outcome["changed"] and [command["cmd"].split()[0] for command in outcome["commands"]] == ["nft"]
+    assert service.status()["overall"] == "up"
+    assert (service.daemon_pid(), service.container_pid()) == before
+    assert not service.start()["changed"]
+
+
+def test_bridge_deleted_under_a_running_service(make: Callable[..., Service]) -> None:
+    """The status tells it, and a restart gives the containers a network again."""
+    service = make(container(netns="bridge"))
+    service.start()
+    run("ip", "link", "delete", "dev", service.bridge)
+    assert "restart the service" in service.status()["daemon"]["problems"][0]
+    assert service.restart()["status"]["overall"] == "up"
     service.stop()
     assert service.remains() == []
 

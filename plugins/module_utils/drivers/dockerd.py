@@ -19,7 +19,7 @@ from ..node.bridges import Bridge
 from ..node.commands import execute, require_programs, start_detached
 from ..node.daemon_log import DaemonLog
 from ..node.docker_api import DockerApi, import_sdk, require_sdk
-from ..node.errors import CommandFailed, NodeError
+from ..node.errors import CommandFailed, NodeError, Undetermined
 from ..node.machine import Machine
 from ..node.processes import Process
 from .base import DOWN, UNDEF, UP, Daemon, DaemonLook
@@ -65,7 +65,13 @@ class Dockerd(Daemon):
 
     def problems(self) -> List[str]:
         """What is wrong with a daemon that is up."""
-        return self._watch.problems()
+        return self._watch.problems() + [problem for problem in [self._network_problem()] if problem]
+
+    def _network_problem(self) -> str:
+        try:
+            return self._bridge.problem() if self._needs_bridge else ""
+        except Undetermined as error:
+            return "the network of the service cannot be checked: %s" % error
 
     def container_pids(self, container_id: str) -> List[int]:
         name = "docker-%s.scope" % container_id if self.machine.host.systemd else container_id
@@ -95,7 +101,7 @@ class Dockerd(Daemon):
         """Bring the daemon up; whether it was not. What a daemon that died has left behind is cleared away before."""
         found = self.look()
         if found.state == UP:
-            return False
+            return self._mend_rules()
         if found.state == UNDEF:
             raise NodeError("%s; stop the service, then start it again" % found.reason)
         self.check_start()
@@ -106,6 +112,14 @@ class Dockerd(Daemon):
         self._run.do(self._argv(), self._launch)
         if self._run.check_mode:
             self._predicted = DaemonLook(UP)
+        return True
+
+    def _mend_rules(self) -> bool:
+        """Bring the rules of the service back, which a reload of the node's firewall takes away; whether they were gone."""
+        if not self._needs_bridge or self._predicted or not self._bridge.exists() or not self._bridge.problem():
+            return False
+        self._choose_subnet()
+        self._bridge.start(self._subnet)
         return True
 
     def _prepare(self) -> None:
@@ -275,10 +289,14 @@ class Dockerd(Daemon):
             self._leftovers.clear_after_imagined_end()
         else:
             changed = self._leftovers.clear() or changed
-        if self._bridge.exists():
+        if self._has_network():
             self._bridge.stop()
             changed = True
         return changed
+
+    def _has_network(self) -> bool:
+        """Whether bridge or rules are there. Rules are only looked for where the service has a use for them."""
+        return self._bridge.exists() or (self._needs_bridge and self._bridge.has_rules())
 
     def evidence(self) -> Dict[str, str]:
         """What proves that the daemon has released everything. Raises NodeError when it has not."""
@@ -294,8 +312,8 @@ class Dockerd(Daemon):
         busy = [mount.point for mount in self._leftovers.mounts()]
         if busy:
             problems.append("mounts stay: %s" % ", ".join(busy[:5]))
-        if self._bridge.exists():
-            problems.append("bridge %s stays" % self._bridge.name)
+        if self._has_network():
+            problems.append("bridge %s or its rules stay" % self._bridge.name)
         if problems:
             raise NodeError("the docker daemon is not released: %s" % "; ".join(problems))
         return {

@@ -125,6 +125,14 @@ class Bridge:
         """Whether the node has the interface."""
         return not self._gone and self.name in (name for _index, name in socket.if_nameindex())
 
+    def problem(self) -> str:
+        """What somebody has taken away while the daemon runs, an empty string when all is there."""
+        if not self.exists():
+            return "the bridge %s is gone, and with it the network of the containers: restart the service" % self.name
+        if not self.has_rules():
+            return "the nftables table %s is gone, a start brings it back" % self.table
+        return ""
+
     def start(self, subnet: Subnet) -> None:
         """Make the bridge, its address and its rules, as far as they are missing."""
         link = self._link()
@@ -134,16 +142,15 @@ class Bridge:
             self._run.change(["ip", "address", "add", subnet.gateway, "dev", self.name], _DEADLINE)
         if "UP" not in link.get("flags", []):
             self._run.change(["ip", "link", "set", "dev", self.name, "up"], _DEADLINE)
-        if not link or not self._has_table():
+        if not link or not self.has_rules():
             self._run.change(["nft", self._rules(subnet)], _DEADLINE)
 
     def stop(self) -> None:
-        """Take the rules and the bridge away. The bridge goes last: without it there are no rules to look for."""
-        if not self.exists():
-            return
-        if self._has_table():
+        """Take the rules and the bridge away, as far as they are there."""
+        if self.has_rules():
             self._run.change(["nft", "delete table ip %s" % self.table], _DEADLINE)
-        self._run.change(["ip", "link", "delete", "dev", self.name], _DEADLINE)
+        if self.exists():
+            self._run.change(["ip", "link", "delete", "dev", self.name], _DEADLINE)
         self._gone = self._run.check_mode
 
     def _rules(self, subnet: Subnet) -> str:
@@ -160,7 +167,10 @@ class Bridge:
             f'{rule} isolation oifname "{bridge}" iifname != "{bridge}" drop'
         )
 
-    def _has_table(self) -> bool:
+    def has_rules(self) -> bool:
+        """Whether the node has the table. Raises Undetermined."""
+        if self._gone:
+            return False
         tables = _json(["nft", "--json", "list", "tables"])
         return any(item.get("table", {}).get("name") == self.table for item in tables.get("nftables", []))
 
