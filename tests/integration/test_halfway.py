@@ -307,6 +307,17 @@ def test_rules_flushed_by_a_reload_of_the_firewall(make: Callable[..., Service])
     assert not service.start()["changed"]
 
 
+def test_daemon_that_was_up_stays_up_when_a_start_fails(make: Callable[..., Service]) -> None:
+    """A start that mends the rules and then fails takes back its own part, and not the daemon that was up before."""
+    service = make(container(netns="bridge", image="nosuch", image_archive=None, image_pull_policy="never"))
+    options = {"service": service.path, "data_root": service.data_root, "state": "started", "bridge": True}
+    assert Module("dockerd", options).result()["changed"]
+    pid = service.daemon_pid()
+    run("nft", "delete table ip %s" % service.table)
+    assert service.act("started")["failed"]
+    assert service.daemon_pid() == pid
+
+
 def test_bridge_deleted_under_a_running_service(make: Callable[..., Service]) -> None:
     """The status tells it, and a restart gives the containers a network again."""
     service = make(container(netns="bridge"))

@@ -195,7 +195,7 @@ def _short_options(word: str, options: List[Tuple[str, str]]) -> str:
     return ""
 
 
-def container_refusals(resource: ResourceDefinition, rids: Set[str], private: bool) -> Iterator[Tuple[str, str]]:
+def container_refusals(resource: ResourceDefinition, rids: Set[str]) -> Iterator[Tuple[str, str]]:
     """What is wrong with the docker options of a container section, as (keyword, sentence)."""
     values = resource.values
     try:

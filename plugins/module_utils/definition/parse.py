@@ -284,9 +284,7 @@ class _Parser:
         rids = {resource.rid for resource in resources if resource.group == "container"}
         for resource in resources:
             if resource.group == "container":
-                for keyword, message in docker_arguments.container_refusals(
-                    resource, rids, bool(default["docker_data_dir"])
-                ):
+                for keyword, message in docker_arguments.container_refusals(resource, rids):
                     self._problem(resource.rid, keyword, message)
 
 

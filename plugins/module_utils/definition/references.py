@@ -25,7 +25,6 @@ _DEPTH = 8
 _LENGTH = 65536
 
 RawSection = Mapping[str, Any]
-RawService = Mapping[str, RawSection]
 
 
 def scoped_value(

@@ -89,9 +89,7 @@ class Dockerd(Daemon):
         problem = self.machine.path_problem()
         if problem:
             raise NodeError(problem)
-        group = self.service.values["docker_socket_group"]
-        if group != "root":
-            files.group_id(group)
+        files.group_id(self.service.values["docker_socket_group"])
         files.check_root_owned(self.data_root)
         other = self._watch.rival()
         if other:

@@ -113,7 +113,7 @@ class DockerdWatch:
         try:
             facts = os.stat(self._socket)
             group = self._service.values["docker_socket_group"]
-            gid = 0 if group == "root" else files.group_id(group)
+            gid = files.group_id(group)
             if (facts.st_mode & 0o777, facts.st_uid, facts.st_gid) != (0o660, 0, gid):
                 found.append("the socket is not root:%s 0660 any more" % group)
         except (OSError, NodeError) as error:

@@ -154,8 +154,11 @@ class Actions:
     def _start_daemon(self, driver: Driver) -> None:
         daemon = self.instance.daemon
         with self._daemon_lock:
-            if isinstance(daemon, Dockerd) and self._attempt(driver.rid, daemon.start):
-                self.changed = True
+            was_up = daemon.look(1.0).state == UP
+            if not isinstance(daemon, Dockerd) or not self._attempt(driver.rid, daemon.start):
+                return
+            self.changed = True
+            if not was_up:
                 self._undo.insert(0, ("docker daemon", lambda: self._stop_idle_daemon(daemon)))
 
     def _stop_one(self, driver: Driver) -> None:

@@ -142,7 +142,7 @@ class Machine:
 
     def folder(self, path: str, mode: int, group: str = "root") -> None:
         """Make sure of a folder of root with this mode and group."""
-        gid = 0 if group == "root" else files.group_id(group)
+        gid = files.group_id(group)
         if not files.folder_is(path, mode, gid):
             argv = ["install", "-d", "-m", "%04o" % mode, "-o", "root", "-g", group, path]
             self.run.do(argv, lambda: files.make_folder(path, mode, gid))
