@@ -224,14 +224,46 @@ CONTAINER_DOCKER = Table(
     + _RESOURCE
 )
 
+_SHARED = Keyword(
+    "shared",
+    BOOLEAN,
+    "Other nodes see the same storage, so that it must be guarded against them. By default true when C(nodes) has more "
+    "than one node.",
+)
+
 IP_HOST = Table(
     (
         Keyword("type", WORD, "The driver.", default="host", choices=("host",), scoped=False),
-        Keyword("ipname", WORD, "The address, or a name that resolves to it.", required=True, old=("name",)),
-        Keyword("ipdev", WORD, "The network interface.", required=True, old=("dev",)),
-        Keyword("netmask", WORD, "The prefix length or netmask. By default the one of the interface."),
-        Keyword("gateway", WORD, "The gateway."),
-        Keyword("label", WORD, "The label of the address."),
+        Keyword(
+            "ipname",
+            WORD,
+            "The address, IPv4 or IPv6, or a name that the node resolves to it.",
+            required=True,
+            old=("name",),
+        ),
+        Keyword(
+            "ipdev",
+            WORD,
+            "The network interface. C(eth0:3) means C(eth0) with that label.",
+            required=True,
+            old=("dev",),
+        ),
+        Keyword(
+            "netmask",
+            WORD,
+            "The prefix length, or an IPv4 netmask. By default that of the interface's network which holds the address.",
+        ),
+        Keyword(
+            "gateway",
+            WORD,
+            "The way out for packets from the address. It goes into a routing table of the service's own; the node's routes "
+            "stay as they are.",
+        ),
+        Keyword(
+            "label",
+            WORD,
+            "The label of an IPv4 address: at most 15 characters, beginning with the interface, such as C(eth0:svc1).",
+        ),
     )
     + _RESOURCE
 )
@@ -240,7 +272,17 @@ DISK_VG = Table(
     (
         Keyword("type", WORD, "The driver.", choices=("vg", "lv", "loop"), required=True, scoped=False),
         Keyword("name", WORD, "The volume group.", required=True, old=("vgname",)),
-        Keyword("pvs", ITEMS, "The physical volumes, for provisioning.", default=()),
+        Keyword(
+            "known_tags",
+            ITEMS,
+            "Tags on the volume group that are no names of nodes. Any other tag could be the mark of the node that uses the "
+            "group, so that a start is refused. Tags with one of C(_=/!:&#) in them are never taken for nodes.",
+            default=(),
+        ),
+        _SHARED,
+        Keyword(
+            "pvs", ITEMS, "The physical volumes, for provisioning: devices, or files of loop resources.", default=()
+        ),
         Keyword("options", WORDS, "More options for C(vgcreate).", default=()),
     )
     + _RESOURCE
@@ -251,7 +293,7 @@ DISK_LV = Table(
         DISK_VG.keywords["type"],
         Keyword("name", WORD, "The logical volume.", required=True),
         Keyword("vg", WORD, "The volume group.", required=True, old=("vgname",)),
-        Keyword("size", WORD, "The size, for provisioning."),
+        Keyword("size", WORD, "The size, for provisioning: such as C(10g), or C(50%FREE), C(80%VG), C(100%PVS)."),
         Keyword("create_options", WORDS, "More options for C(lvcreate).", default=()),
     )
     + _RESOURCE
@@ -276,16 +318,29 @@ FS = Table(
             choices=("ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "bind", "nfs", "nfs4"),
             scoped=False,
         ),
-        Keyword("dev", STRING, "The device, or the source of a bind or NFS mount."),
+        Keyword(
+            "dev",
+            STRING,
+            "The device: a path, C(UUID=...), C(LABEL=...), or the file of a loop resource. For C(bind) the folder, for "
+            "C(nfs) C(server:/path); C(tmpfs) needs none.",
+        ),
         Keyword("mnt", PATH, "The mount point.", required=True),
-        Keyword("mnt_opt", STRING, "The mount options.", old=("mnt_opts",)),
-        Keyword("size", SIZE, "The size in bytes, for provisioning."),
-        Keyword("vg", WORD, "The volume group, for provisioning."),
+        Keyword("mnt_opt", STRING, "The mount options, separated by commas.", old=("mnt_opts",)),
+        _SHARED,
+        Keyword("size", SIZE, "The size in bytes of a C(tmpfs), or of the logical volume that provisioning makes."),
+        Keyword(
+            "vg", WORD, "The volume group in which provisioning makes the logical volume C(dev), when it is not there."
+        ),
         Keyword("mkfs_opt", WORDS, "More options for C(mkfs), for provisioning.", default=()),
+        Keyword(
+            "check_timeout", DURATION, "How long the check of the file system before its mount may take.", default=600.0
+        ),
+        Keyword("mount_timeout", DURATION, "How long a mount may take; the journal is replayed in it.", default=120.0),
+        Keyword("umount_timeout", DURATION, "How long to wait for those who still use the file system.", default=10.0),
         Keyword("stat_timeout", DURATION, "How long a look at the file system may take.", default=5.0),
-        Keyword("user", WORD, "The owner of the mount point."),
-        Keyword("group", GROUP_NAME, "The group of the mount point."),
-        Keyword("perm", WORD, "The mode of the mount point, in octal."),
+        Keyword("user", WORD, "The owner of the root folder of the file system."),
+        Keyword("group", GROUP_NAME, "The group of the root folder of the file system."),
+        Keyword("perm", WORD, "The mode of the root folder of the file system, in octal."),
     )
     + _RESOURCE
 )

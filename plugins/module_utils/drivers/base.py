@@ -7,13 +7,16 @@
 A driver knows one type of resource. `status` reads and never changes anything. `start` and `stop` are idempotent from any
 half-way state and say whether they changed something; both verify before they return. What could not be told is raised as
 Undetermined, and is never taken for down.
+
+In check mode nothing changes, so what a command would have done is imagined: a driver sets `imagined` to the state that it
+would have reached, and `machine.outlook` holds what the resources before it would have made appear.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
 from ..node.docker_api import DockerApi
@@ -56,6 +59,10 @@ class Driver(ABC):
         self.daemon = daemon
         self.rid = definition.rid
         self.values = definition.values
+        self.imagined: Optional[str] = None
+        """The state that check mode has brought the resource to."""
+        self.way_back: List[Callable[[], object]] = []
+        """How to take back each change that `start` has made in this run, oldest first."""
 
     @abstractmethod
     def label(self) -> str:
@@ -65,8 +72,19 @@ class Driver(ABC):
     def status(self) -> Status:
         """What the resource is now. Raises Undetermined when that cannot be told."""
 
+    def provides(self) -> Tuple[str, ...]:
+        """What is on the node when the resource is up: paths of devices and mount points, patterns of them allowed."""
+        return ()
+
+    def needs(self) -> Tuple[str, ...]:
+        """The paths on the node that the resource uses. The file systems of the service that carry them must be up."""
+        return ()
+
     def check_start(self) -> None:
-        """Refuse a start that cannot work, before anything of the service is changed. Raises NodeError."""
+        """Refuse a start that cannot work, before anything of the service is changed. Raises NodeError.
+
+        What earlier resources of the same start will provide is in `machine.outlook`, and not to be missed.
+        """
         return
 
     @abstractmethod
@@ -78,19 +96,26 @@ class Driver(ABC):
         """Bring the resource down and prove it; whether anything was changed. Raises NodeError."""
 
     def undo_start(self) -> None:
-        """Take back what `start` changed in this run, when the start of the service failed. By default, stop."""
-        self.stop()
+        """Take back what `start` changed in this run, newest first, when the start of the service failed."""
+        while self.way_back:
+            self.way_back.pop()()
 
     def evidence(self) -> Dict[str, str]:
         """What proves that the resource is released, by kind of evidence. Only asked after a stop."""
         return {}
 
     def provision(self) -> bool:
-        """Make what the resource needs to exist before its first start; whether anything was changed."""
+        """Make what must exist before the first start; whether anything was changed.
+
+        The resources before it are up. Raises NodeError rather than touch what holds unknown content.
+        """
         return False
 
     def unprovision(self) -> bool:
-        """Destroy what the resource owns; whether anything was changed."""
+        """Destroy what `provision` has made, and nothing that it cannot prove to be that; whether anything was changed.
+
+        The resource is down, those that it stands on are up. Raises NodeError.
+        """
         return False
 
 

@@ -17,6 +17,7 @@ from . import files, processes, systemd
 from .bridges import SubnetRegistry
 from .cgroups import ControlGroup, hierarchies
 from .commands import Runner
+from .outlook import Outlook
 from .processes import Process
 
 SOCKET_PATH_MAX = 107  # unix(7): sun_path holds 108 bytes with the final zero
@@ -106,6 +107,7 @@ class Machine:
         self.daemon_log = os.path.join(directories.log, slug + ".dockerd.log")
         self.record = Record(os.path.join(self.state_folder, "record.json"), not run.check_mode)
         self.subnets = host.subnets
+        self.outlook = Outlook()
         self.slice = "dockyard-%s.slice" % short_id
         group = systemd.slice_path(self.slice) if host.systemd else "/dockyard/" + short_id
         self.cgroup = ControlGroup(group, host.hierarchies)

@@ -1,0 +1,37 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""What will be on the node once the resources that come first are up.
+
+A check before a start must not miss a device that the start itself will bring, and check mode goes on as if it were there.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Dict, List
+
+
+class Outlook:
+    """The paths that a run is going to provide for one service."""
+
+    def __init__(self) -> None:
+        self._patterns: List[str] = []
+        self._devices: Dict[str, str] = {}
+
+    def expect(self, *patterns: str) -> None:
+        """Count on paths, or on what matches a pattern such as /dev/vgapp/*."""
+        self._patterns.extend(patterns)
+
+    def expects(self, path: str) -> bool:
+        """Whether this run is going to provide `path`."""
+        return any(fnmatchcase(path, pattern) for pattern in self._patterns)
+
+    def imagine_device(self, file: str, device: str) -> None:
+        """In check mode: take for granted that the loop device of a file would be `device`."""
+        self._devices[file] = device
+
+    def device(self, file: str) -> str:
+        """The loop device that a file is imagined to have, or an empty string."""
+        return self._devices.get(file, "")
