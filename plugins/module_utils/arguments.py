@@ -13,12 +13,12 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
 from ansible.module_utils.basic import AnsibleModule
 
 from .definition.errors import DefinitionError
-from .definition.keywords import CONTAINER_DOCKER, Keyword
+from .definition.keywords import EVERY_RESOURCE, FS, RESOURCES, Keyword, Table
 from .definition.model import Definition
 from .definition.parse import parse, parse_all
 from .definition.secrets import join_secrets
 from .definition.selection import select_resources, select_services
-from .definition.types import BOOLEAN, DURATION, PATH, STRING, WORD
+from .definition.types import BOOLEAN, DURATION, GROUP_NAME, PATH, SIZE, STRING, WORD
 from .node.errors import NodeError
 from .node.journal import Sink
 from .node.machine import Directories, Host
@@ -43,42 +43,60 @@ SERVICE_OPTIONS: Dict[str, Any] = {
 """The services that a call knows and those that it is for."""
 
 _FAULT = "DOCKYARD_FAULT_AT"
-_LEFT_OUT = ("type", "comment", "disable", "optional", "monitor", "standby", "subset", "tags")
+RESOURCE_STATES = ("started", "stopped", "provisioned", "unprovisioned")
+"""The states that a resource by itself can be brought into."""
 
 
-def _container_keywords() -> List[Keyword]:
-    """The keywords that make sense for a container by itself."""
-    return [keyword for name, keyword in CONTAINER_DOCKER.keywords.items() if name not in _LEFT_OUT]
+def keyword_options(table: Table) -> Dict[str, Any]:
+    """The keywords of a section as the options of a module about this one resource. Defaults are the definition's."""
+    return {
+        keyword.name: {
+            "type": _option_type(keyword),
+            **({"required": True} if keyword.required else {}),
+            **({"choices": list(keyword.choices)} if keyword.choices else {}),
+            **({"no_log": True} if keyword.secret else {}),
+        }
+        for keyword in _own_keywords(table)
+    }
+
+
+def keyword_documentation(table: Table) -> Dict[str, Any]:
+    """The same options as Ansible documents them."""
+    options = keyword_options(table)
+    return {
+        keyword.name: {
+            "description": [keyword.help]
+            + (["The default is %s." % _default(keyword)] if keyword.default not in (None, (), {}) else []),
+            **{key: value for key, value in options[keyword.name].items() if key != "no_log"},
+        }
+        for keyword in _own_keywords(table)
+    }
+
+
+def resource_options(table: Table) -> Dict[str, Any]:
+    """Every option of a module about one resource."""
+    return {
+        "service": {"type": "str", "required": True},
+        "index": {"type": "str", "default": "0"},
+        "node": {"type": "str"},
+        "state": {"type": "str", "choices": list(RESOURCE_STATES), "default": "started"},
+        **keyword_options(table),
+        **NODE_OPTIONS,
+    }
+
+
+def _own_keywords(table: Table) -> List[Keyword]:
+    """The keywords that make sense for a resource by itself. Of the types only those of a file system are to choose."""
+    shared = {keyword.name for keyword in EVERY_RESOURCE}
+    return [
+        keyword for name, keyword in table.keywords.items() if name not in shared and (name != "type" or table is FS)
+    ]
 
 
 def _option_type(keyword: Keyword) -> str:
     if keyword.type is BOOLEAN:
         return "bool"
-    return "str" if keyword.type in (WORD, STRING, DURATION, PATH) else "raw"
-
-
-CONTAINER_OPTIONS: Dict[str, Any] = {
-    keyword.name: {
-        "type": _option_type(keyword),
-        **({"required": True} if keyword.required else {}),
-        **({"choices": list(keyword.choices)} if keyword.choices else {}),
-        **({"no_log": True} if keyword.secret else {}),
-    }
-    for keyword in _container_keywords()
-}
-"""The keywords of a container section as module options. Defaults are the definition's."""
-
-
-def container_documentation() -> Dict[str, Any]:
-    """The same options as Ansible documents them."""
-    return {
-        keyword.name: {
-            "description": [keyword.help]
-            + (["The default is %s." % _default(keyword)] if keyword.default not in (None, (), {}) else []),
-            **{key: value for key, value in CONTAINER_OPTIONS[keyword.name].items() if key != "no_log"},
-        }
-        for keyword in _container_keywords()
-    }
+    return "str" if keyword.type in (WORD, STRING, DURATION, PATH, SIZE, GROUP_NAME) else "raw"
 
 
 def _default(keyword: Keyword) -> str:
@@ -127,17 +145,41 @@ def fail_definition(module: AnsibleModule, error: DefinitionError) -> NoReturn:
 
 
 def chosen_resources(module: AnsibleModule, definitions: Dict[str, Definition]) -> Dict[str, Tuple[str, ...]]:
-    """The resources that the option `rid` selects, by service. Fails the module when there is none of that name."""
+    """The resources that `rid`, `tags` and `subsets` select, by service. Fails the module when they select nothing."""
+    options = module.params
     try:
-        return select_resources(module.params["rid"] or "", definitions)
+        return select_resources(options["rid"] or "", definitions, options["tags"] or "", options["subsets"] or "")
     except ValueError as error:
         fail(module, str(error))
+
+
+def section(module: AnsibleModule, table: Table) -> Dict[str, Any]:
+    """The keywords that were given to a module about one resource."""
+    return {name: module.params[name] for name in keyword_options(table) if module.params[name] is not None}
+
+
+def parse_resource(module: AnsibleModule, group: str, table: Table) -> Definition:
+    """The definition of the one resource that `resource_options` describe. Fails the module with what is wrong."""
+    types = RESOURCES[group]
+    keywords = {"type": next(name for name in types if types[name] is table), **section(module, table)}
+    return parse_one(module, module.params["service"], {"%s#%s" % (group, module.params["index"]): keywords})
+
+
+def require_confirmation(module: AnsibleModule, definitions: Dict[str, Definition]) -> None:
+    """Fail the module when data would be destroyed of a service that the option `confirm` does not name in full."""
+    missing = [path for path in definitions if path not in (module.params["confirm"] or ())]
+    if module.params["state"] == "unprovisioned" and missing:
+        fail(
+            module,
+            "unprovisioned destroys the data of each selected service, so 'confirm' must name each in full; not named: %s "
+            "(with the playbook: -e confirm=%s)" % (", ".join(missing), ",".join(definitions)),
+        )
 
 
 def parse_one(module: AnsibleModule, path: str, raw: Dict[str, Any]) -> Definition:
     """The definition that the options of a single resource add up to. Fails the module with what is wrong."""
     try:
-        return parse(path, raw, os.uname().nodename)
+        return parse(path, raw, module.params.get("node") or os.uname().nodename)
     except DefinitionError as error:
         fail_definition(module, error)
 

@@ -13,14 +13,6 @@ description:
   - Runs the container on the first start, starts the same one later, and waits until it is really up.
   - For your own roles. M(dockyard.svc.service) does this for whole services, in order, with their daemon.
 options:
-  service:
-    description: The path of the service, which is V(namespace/name), or V(name) in the root namespace.
-    type: str
-    required: true
-  index:
-    description: The index of the container in the service; V(0) stands for C(container#0).
-    type: str
-    default: '0'
   state:
     description: Whether the container is to run.
     type: str
@@ -30,7 +22,8 @@ options:
     description: The data root of the private daemon of the service. Without it the node's own daemon is used.
     type: path
 extends_documentation_fragment:
-  - dockyard.svc.container
+  - dockyard.svc.resource
+  - dockyard.svc.resource.container
   - dockyard.svc.node
   - dockyard.svc.attributes
   - dockyard.svc.attributes.single
@@ -67,12 +60,14 @@ commands:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dockyard.svc.plugins.module_utils.arguments import (
-    CONTAINER_OPTIONS,
     NODE_OPTIONS,
     finish,
+    keyword_options,
     make_host,
     parse_one,
+    section,
 )
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.keywords import CONTAINER_DOCKER
 from ansible_collections.dockyard.svc.plugins.module_utils.engine import single
 
 
@@ -81,16 +76,17 @@ def main() -> None:
         argument_spec={
             "service": {"type": "str", "required": True},
             "index": {"type": "str", "default": "0"},
+            "node": {"type": "str"},
             "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
             "data_root": {"type": "path"},
-            **CONTAINER_OPTIONS,
+            **keyword_options(CONTAINER_DOCKER),
             **NODE_OPTIONS,
         },
         supports_check_mode=True,
     )
     options = module.params
-    section = {name: options[name] for name in CONTAINER_OPTIONS if options[name] is not None}
-    raw = {"docker_data_dir": options["data_root"], "container#" + options["index"]: section}
+    container = section(module, CONTAINER_DOCKER)
+    raw = {"docker_data_dir": options["data_root"], "container#" + options["index"]: container}
     definition = parse_one(module, options["service"], raw)
     finish(module, single.act_on_container(definition, make_host(module), options["state"], module.check_mode))
 

@@ -20,13 +20,31 @@ options:
       - The state to bring the services into.
       - V(started) and V(stopped) do nothing to what is there already. V(restarted) stops, then starts.
       - V(frozen) and V(thawed) set and remove the mark that asks automation to leave a service alone.
+      - V(provisioned) makes what must exist before the first start, such as a volume group or a file system, and touches
+        nothing that holds unknown content. It does not start the services.
+      - V(unprovisioned) stops the services and destroys what V(provisioned) has made, B(with all data in it). It needs
+        O(confirm).
     type: str
-    choices: [started, stopped, restarted, frozen, thawed]
+    choices: [started, stopped, restarted, frozen, thawed, provisioned, unprovisioned]
     default: started
+  confirm:
+    description:
+      - The services whose data may be destroyed by V(unprovisioned). Each selected service must be named in full.
+    type: list
+    elements: str
+    default: []
   rid:
     description:
       - The resources to act on, separated by commas. Each is a resource (V(container#1)), a group (V(container)), or a group
         and type (V(container.docker)). By default all of them.
+    type: str
+  tags:
+    description:
+      - Only resources with one of these tags, separated by commas. V(a+b) wants both, and binds before the comma.
+      - A resource must be in each of O(rid), O(tags) and O(subsets) that is given.
+    type: str
+  subsets:
+    description: Only resources in one of these subsets, separated by commas.
     type: str
   show:
     description: Whether to print the lines of the action while it runs.
@@ -61,6 +79,20 @@ EXAMPLES = r"""
     state: stopped
     svc: app1-prd/svc1
     rid: container#0
+    services: "{{ dockyard_services }}"
+
+- name: Activate the disks of one service and mount its file systems, and no more
+  dockyard.svc.service:
+    state: started
+    svc: app1-prd/svc1
+    rid: disk,fs
+    services: "{{ dockyard_services }}"
+
+- name: Destroy one service with its data
+  dockyard.svc.service:
+    state: unprovisioned
+    svc: app1-dev/svc1
+    confirm: [app1-dev/svc1]
     services: "{{ dockyard_services }}"
 """
 
@@ -109,6 +141,7 @@ from ansible_collections.dockyard.svc.plugins.module_utils.arguments import (
     fault_step,
     load,
     make_host,
+    require_confirmation,
 )
 from ansible_collections.dockyard.svc.plugins.module_utils.engine import many
 from ansible_collections.dockyard.svc.plugins.module_utils.engine.outline import outline
@@ -119,12 +152,16 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "choices": list(many.VERBS), "default": "started"},
             "rid": {"type": "str"},
+            "tags": {"type": "str"},
+            "subsets": {"type": "str"},
+            "confirm": {"type": "list", "elements": "str", "default": []},
             "show": {"type": "bool", "default": True},
             **SERVICE_OPTIONS,
         },
         supports_check_mode=True,
     )
     definitions = load(module)
+    require_confirmation(module, definitions)
     rids = chosen_resources(module, definitions)
     host = make_host(module)
     progress = Progress(module.params["progress"], module.check_mode)

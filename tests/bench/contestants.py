@@ -84,11 +84,11 @@ class Ansible:
 
 
 class Collection(Ansible):
-    """The six services with this collection."""
+    """Services with this collection."""
 
-    def __init__(self, stage: Stage):
-        super().__init__(stage, "six", {"dockyard_services": {path: _service(stage.archive) for path in SIX}})
-        self._results = stage.folder / "results"
+    def __init__(self, stage: Stage, name: str, services: dict[str, Any]):
+        super().__init__(stage, name, {"dockyard_services": services})
+        self._results = stage.folder / "results" / name
 
     def start(self, **environment: str) -> float:
         return self._act("dockyard.svc.start", **environment)
@@ -104,6 +104,13 @@ class Collection(Ansible):
     def _act(self, playbook: str, **environment: str) -> float:
         tree = {"ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree", "ANSIBLE_CALLBACK_TREE_DIR": str(self._results)}
         return self.play(playbook, ANSIBLE_DEPRECATION_WARNINGS="false", **tree, **environment)
+
+
+class Six(Collection):
+    """Six services with one container each."""
+
+    def __init__(self, stage: Stage):
+        super().__init__(stage, "six", {path: _service(stage.archive) for path in SIX})
 
     def running(self) -> int:
         """How many services have their container running, as their own daemons tell."""
@@ -129,6 +136,57 @@ class Collection(Ansible):
             check=False,
             text=True,
         ).stdout.strip()
+
+
+class Full(Collection):
+    """One service with an address, a loop device, ext4 on it, its daemon on that, and two containers."""
+
+    def __init__(self, stage: Stage):
+        container = {"image": "tiny", "image_archive": str(stage.archive), "command": COMMAND}
+        service = {
+            "docker_data_dir": "/srv/full/mnt/docker",
+            "ip#1": {"ipname": "10.67.0.21", "ipdev": "wire0"},
+            "disk#1": {"type": "loop", "file": "/srv/full/disk.img", "size": "512m"},
+            "fs#1": {"type": "ext4", "dev": "/srv/full/disk.img", "mnt": "/srv/full/mnt"},
+            "container#1": container,
+            "container#2": container,
+        }
+        super().__init__(stage, "full", {"full/one": service})
+
+    def make(self) -> None:
+        """A wire to nobody, and the disk."""
+        for words in (
+            "ip netns add peer",
+            "ip link add wire0 type veth peer name wire1 netns peer",
+            "ip -netns peer link set wire1 up",
+            "ip address add 10.67.0.1/24 dev wire0",
+            "ip link set wire0 up",
+            "mkdir /srv/full",
+        ):
+            subprocess.run(words.split(), check=True)
+        self.play("dockyard.svc.provision")
+
+    def status(self) -> float:
+        return self.play("dockyard.svc.status")
+
+
+class BareFull:
+    """The same with the shell script."""
+
+    def __init__(self, stage: Stage):
+        self._stage = stage
+
+    def make(self) -> float:
+        return self._run("make", str(self._stage.archive))
+
+    def start(self) -> float:
+        return self._run("start")
+
+    def stop(self) -> float:
+        return self._run("stop")
+
+    def _run(self, *words: str) -> float:
+        return self._stage.timed([str(HERE / "bare-full"), *words], BENCH_COMMAND="\t".join(COMMAND))
 
 
 class Bare:

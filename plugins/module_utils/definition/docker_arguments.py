@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Dict, Iterable, Iterator, List, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple
 
 from .errors import nearest, quoted
 from .model import ResourceDefinition
@@ -302,3 +302,15 @@ def network(netns: object, options: Iterable[Tuple[str, str]]) -> str:
             fields = dict(field.partition("=")[::2] for field in value.split(","))
             return fields.get("name") or value
     return "bridge" if names & {"publish", "publish-all"} else "none"
+
+
+def bind_sources(values: Mapping[str, Any]) -> List[str]:
+    """The paths on the node that a container section mounts: those of `volume_mounts`, and of -v and --mount."""
+    sources = [volume.partition(":")[0] for volume in values["volume_mounts"]]
+    for name, value in run_options(values["run_args"]):
+        if name == "volume" and ":" in value:
+            sources.append(value.partition(":")[0])
+        elif name == "mount":
+            fields = dict(field.partition("=")[::2] for field in value.split(","))
+            sources.append(fields.get("source") or fields.get("src") or "")
+    return [posixpath.normpath(source) for source in sources if source.startswith("/")]

@@ -21,6 +21,8 @@ from .types import (
     ITEMS,
     OPTIONS,
     PATH,
+    PATHS,
+    REQUIREMENTS,
     SIZE,
     STRING,
     SUBNET,
@@ -34,8 +36,8 @@ from .types import (
 GROUPS = ("ip", "disk", "fs", "container")
 """The groups of resources in the order of a start; a stop runs them backwards."""
 
-OLD_SECTIONS = {"vg": ("disk", "vg"), "loop": ("disk", "loop"), "lv": ("disk", "lv")}
-"""Section names of older definitions: `[vg#1]` means `[disk#1]` with `type = vg`."""
+OLD_IMPLIES: Dict[str, Dict[str, Any]] = {"run_image": {"interactive": True, "tty": True}}
+"""What an old keyword name meant besides: a container of `run_image` was run with `-t -i -d`. What is written counts more."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,12 @@ DEFAULT = Table(
     )
 )
 
-_RESOURCE = (
+_REQUIRES = (
+    "Other resources, and their states, without which %s of the resource is refused, such as C(fs#1 ip#0(down,stdby down)). "
+    "Without states C(up) or C(stdby up) is meant."
+)
+
+EVERY_RESOURCE = (
     Keyword("comment", TEXT, "Free text for people."),
     Keyword("disable", BOOLEAN, "Leave the resource alone and report C(n/a).", default=False),
     Keyword(
@@ -160,7 +167,12 @@ _RESOURCE = (
     Keyword(
         "tags", ITEMS, "Words of your own. C(noaction) keeps actions away, C(nostatus) reports C(n/a).", default=()
     ),
+    Keyword("start_requires", REQUIREMENTS, _REQUIRES % "a start", default=()),
+    Keyword("stop_requires", REQUIREMENTS, _REQUIRES % "a stop", default=()),
+    Keyword("provision_requires", REQUIREMENTS, _REQUIRES % "provisioning", default=()),
+    Keyword("unprovision_requires", REQUIREMENTS, _REQUIRES % "unprovisioning", default=()),
 )
+"""The keywords of every type of resource."""
 
 CONTAINER_DOCKER = Table(
     (
@@ -221,7 +233,7 @@ CONTAINER_DOCKER = Table(
         ),
         Keyword("stop_timeout", DURATION, "How long the container may take to end before it is killed.", default=10.0),
     )
-    + _RESOURCE
+    + EVERY_RESOURCE
 )
 
 _SHARED = Keyword(
@@ -265,7 +277,7 @@ IP_HOST = Table(
             "The label of an IPv4 address: at most 15 characters, beginning with the interface, such as C(eth0:svc1).",
         ),
     )
-    + _RESOURCE
+    + EVERY_RESOURCE
 )
 
 DISK_VG = Table(
@@ -281,11 +293,11 @@ DISK_VG = Table(
         ),
         _SHARED,
         Keyword(
-            "pvs", ITEMS, "The physical volumes, for provisioning: devices, or files of loop resources.", default=()
+            "pvs", PATHS, "The physical volumes, for provisioning: devices, or files of loop resources.", default=()
         ),
         Keyword("options", WORDS, "More options for C(vgcreate).", default=()),
     )
-    + _RESOURCE
+    + EVERY_RESOURCE
 )
 
 DISK_LV = Table(
@@ -296,7 +308,7 @@ DISK_LV = Table(
         Keyword("size", WORD, "The size, for provisioning: such as C(10g), or C(50%FREE), C(80%VG), C(100%PVS)."),
         Keyword("create_options", WORDS, "More options for C(lvcreate).", default=()),
     )
-    + _RESOURCE
+    + EVERY_RESOURCE
 )
 
 DISK_LOOP = Table(
@@ -305,7 +317,7 @@ DISK_LOOP = Table(
         Keyword("file", PATH, "The file behind the loop device.", required=True),
         Keyword("size", SIZE, "The size in bytes, for provisioning."),
     )
-    + _RESOURCE
+    + EVERY_RESOURCE
 )
 
 FS = Table(
@@ -342,7 +354,7 @@ FS = Table(
         Keyword("group", GROUP_NAME, "The group of the root folder of the file system."),
         Keyword("perm", WORD, "The mode of the root folder of the file system, in octal."),
     )
-    + _RESOURCE
+    + EVERY_RESOURCE
 )
 
 SUBSET = Table(

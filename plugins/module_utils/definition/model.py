@@ -33,7 +33,7 @@ class ResourceDefinition:
 
 @dataclass(frozen=True)
 class Definition:
-    """One service as it is meant on one node."""
+    """One service as it is meant on one node. Its `resources` stand in the order of a start."""
 
     path: ServicePath
     id: str
@@ -47,6 +47,11 @@ class Definition:
         """Whether the service may run on this node."""
         allowed = (self.values["nodes"] or []) + (self.values["drpnodes"] or [])
         return not allowed or self.node in allowed
+
+    @property
+    def failover(self) -> bool:
+        """Whether the service may move between nodes, so that what it uses must be guarded against the others."""
+        return len(self.values["nodes"] or ()) > 1
 
     @property
     def short_id(self) -> str:

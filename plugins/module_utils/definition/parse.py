@@ -6,19 +6,31 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set, Tuple
 
-from . import docker_arguments
+from . import docker_arguments, ip_address, mount_options, volumes
+from .claims import clashes, double_claims
 from .errors import DefinitionError, Problem, nearest, not_a_mapping, quoted
-from .keywords import DEFAULT, GROUPS, OLD_SECTIONS, RESOURCES, SUBSET, Keyword, Table
+from .keywords import (
+    DEFAULT,
+    DISK_LOOP,
+    DISK_LV,
+    DISK_VG,
+    GROUPS,
+    OLD_IMPLIES,
+    RESOURCES,
+    SUBSET,
+    Keyword,
+    Table,
+)
 from .model import Definition, ResourceDefinition
+from .order import order_refusals, start_order
 from .paths import ServicePath
-from .references import References, scoped_value
+from .references import EXPOSED_DEVICE, NoValue, References, scoped_value
+from .rids import OLD_SECTIONS, RID
 from .types import ITEMS
 
-_RID = re.compile(r"([a-z]+)#([A-Za-z0-9_]{1,16})")
 _SUBSET_RID = re.compile(r"subset#([a-z]+):([A-Za-z0-9_.-]{1,32})")
 
 RawDefinitions = Mapping[str, Mapping[str, Any]]
@@ -41,7 +53,7 @@ def parse_all(raw: RawDefinitions, node: str) -> Dict[str, Definition]:
             problems.extend(error.problems)
         else:
             definitions[str(definition.path)] = definition
-    problems.extend(_clashes([definition for definition in definitions.values() if definition.runs_here]))
+    problems.extend(clashes([definition for definition in definitions.values() if definition.runs_here]))
     if problems:
         raise DefinitionError(problems)
     return definitions
@@ -92,7 +104,7 @@ class _Parser:
         self._references = References(self._path, self._node, known)
         default, default_given = self._values("DEFAULT", DEFAULT, lookup["DEFAULT"], sections["DEFAULT"])
         resources = []
-        parallel = set()
+        parallel: Set[str] = set()
         for section, table in tables.items():
             if section == "DEFAULT":
                 continue
@@ -106,6 +118,9 @@ class _Parser:
         resources.sort(key=lambda resource: resource.sort_key)
         if not self._problems:
             self._check_docker(default, default_given, resources)
+            if self._here:  # elsewhere, what the rules compare may be given for other nodes alone
+                resources = start_order(resources)
+                self._check_resources(resources, parallel)
         if self._problems:
             raise DefinitionError(self._problems)
         return Definition(
@@ -174,7 +189,7 @@ class _Parser:
         if subset and subset.group(1) in GROUPS:
             return SUBSET
         group = subset.group(1) if subset else section.partition("#")[0]
-        if not _RID.fullmatch(section) or group not in RESOURCES:
+        if not RID.fullmatch(section) or group not in RESOURCES:
             hint = "" if group in GROUPS else nearest(group, (*GROUPS, "DEFAULT", "env", "subset"))
             hint = hint or "; a section is DEFAULT, env, <group>#<index> or subset#<group>:<name>"
             self._problem(quoted(section), "", "unknown section%s; the groups are %s" % (hint, ", ".join(GROUPS)))
@@ -226,6 +241,12 @@ class _Parser:
             value = raw.get(keyword.name, keyword.default)
             if value is not None and not keyword.secret:
                 values.update(dict.fromkeys((keyword.name, *keyword.old), value))
+        if table is DISK_LOOP and "file" in values:
+            values[EXPOSED_DEVICE] = values["file"]
+        elif table is DISK_LV and {"vg", "name"} <= set(values):
+            values[EXPOSED_DEVICE] = "/dev/%s/%s" % (values["vg"], values["name"])
+        elif table is DISK_VG:
+            values[EXPOSED_DEVICE] = NoValue("a volume group has no device of its own: write /dev/GROUP/VOLUME")
         return values
 
     def _values(
@@ -236,6 +257,8 @@ class _Parser:
         Where the service does not run, a required keyword may be given for other nodes alone.
         """
         values = table.defaults()
+        for name in raw:
+            values.update(OLD_IMPLIES.get(self._written[section, name].partition("@")[0], {}))
         for name, text in raw.items():
             keyword = table.keywords[name]
             if keyword.ignored:
@@ -267,6 +290,14 @@ class _Parser:
             )
         return value
 
+    def _check_resources(self, resources: List[ResourceDefinition], parallel: Set[str]) -> None:
+        """The rules between the keywords of one section, and between sections."""
+        for resource in resources:
+            for keyword, message in _refusals(resource):
+                self._problem(resource.rid, keyword, message)
+        for section, keyword, message in [*order_refusals(resources, parallel), *double_claims(resources)]:
+            self._problem(section, keyword, message)
+
     def _check_docker(
         self, default: Dict[str, Any], given: FrozenSet[str], resources: List[ResourceDefinition]
     ) -> None:
@@ -288,46 +319,10 @@ class _Parser:
                     self._problem(resource.rid, keyword, message)
 
 
-def _clashes(definitions: List[Definition]) -> List[Problem]:
-    """What two services of one node must not share: an id, a network, or a data root, be it one inside the other."""
-    problems = []
-    owners: Dict[str, str] = {}
-    for definition in definitions:
-        other = owners.setdefault(definition.id, str(definition.path))
-        if other != str(definition.path):
-            problems.append(
-                Problem(
-                    str(definition.path), "DEFAULT", "id", "%s is the id of service %s, too" % (definition.id, other)
-                )
-            )
-    networks = [
-        (ipaddress.IPv4Network(definition.values["docker_subnet"]), str(definition.path))
-        for definition in definitions
-        if definition.values["docker_subnet"]
-    ]
-    for position, (network, owner) in enumerate(networks):
-        for other_network, other in networks[position + 1 :]:
-            if network.overlaps(other_network):
-                message = "%s overlaps the network of service %s (%s)" % (other_network, owner, network)
-                problems.append(Problem(other, "DEFAULT", "docker_subnet", message))
-    roots = sorted(
-        (root + "/", str(definition.path))
-        for definition in definitions
-        for root in [definition.values["docker_data_dir"]]
-        if root
-    )
-    for position, (root, owner) in enumerate(roots):
-        for other_root, other in roots[position + 1 :]:
-            if not other_root.startswith(root):
-                break
-            relation = "is" if other_root == root else "is inside"
-            problems.append(
-                Problem(
-                    other,
-                    "DEFAULT",
-                    "docker_data_dir",
-                    "%s %s the data root of service %s (%s): give each service its own, for example /srv/{svcpath}/docker"
-                    % (other_root.rstrip("/"), relation, owner, root.rstrip("/")),
-                )
-            )
-    return problems
+def _refusals(resource: ResourceDefinition) -> Iterable[Tuple[str, str]]:
+    """What cannot be right in one section that is not about Docker, as (keyword, sentence)."""
+    if resource.group == "ip":
+        return ip_address.refusals(resource.values)
+    if resource.group == "fs":
+        return mount_options.refusals(resource.values)
+    return volumes.refusals(resource.type, resource.values) if resource.group == "disk" else ()

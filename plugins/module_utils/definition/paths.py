@@ -10,6 +10,7 @@ import hashlib
 import re
 import uuid
 from dataclasses import dataclass
+from typing import Tuple
 
 from .errors import quoted
 
@@ -58,6 +59,14 @@ class ServicePath:
     def container_name(self, index: str) -> str:
         """The name of the container of section `container#<index>`."""
         return "%s.container.%s" % (self.slug, index)
+
+    def old_sockets(self) -> Tuple[str, ...]:
+        """Where older definitions find the socket of the service's Docker daemon."""
+        new_style = "namespaces/%s/svc/%s" % (self.namespace, self.name) if self.namespace else "svc/" + self.name
+        return (
+            "/opt/opensvc/var/%s/docker.sock" % self.name,
+            "/var/lib/opensvc/%s/docker.sock" % new_style,
+        )
 
     def default_id(self) -> str:
         """The id of a service whose definition gives none."""

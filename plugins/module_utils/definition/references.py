@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .errors import nearest
 from .paths import ServicePath
 
-_REFERENCE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_#]*(?:\.[A-Za-z0-9_#@.-]+)?)\}")
+_REFERENCE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_#]*(?:\.[A-Za-z0-9_#@.-]+(?:\[[0-9]{1,3}\])?)?)\}")
 NAMES = {
     "svcpath": "The service path, such as C(app1-prd/svc1), or C(svc1) in the root namespace.",
     "svcname": "The name of the service, such as C(svc1).",
@@ -24,7 +25,17 @@ NAMES = {
 _DEPTH = 8
 _LENGTH = 65536
 
+EXPOSED_DEVICE = "exposed_devs[0]"
+"""What a reference calls the device of a disk, as in `{disk#1.exposed_devs[0]}`."""
+
 RawSection = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NoValue:
+    """Something that a reference may name, but that has no value; why, and what to write."""
+
+    reason: str
 
 
 def scoped_value(
@@ -95,6 +106,8 @@ class References:
             return self._fixed[name]
         where, dot, keyword = name.partition(".")
         found = self._lookup.get(where, {}).get(keyword) if dot else None
+        if isinstance(found, NoValue):
+            raise ValueError("{%s}: %s" % (name, found.reason))
         if isinstance(found, bool):
             return "true" if found else "false"
         return str(found) if isinstance(found, (str, int, float)) else None

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Dict, Iterable, List, Tuple
+from typing import Callable, Dict, Iterable, List, Sequence, Set, Tuple
 
 from .errors import nearest, quoted
-from .keywords import OLD_SECTIONS
 from .model import Definition, ResourceDefinition
+from .rids import current_name
 
 _GLOB = "*?["
 
@@ -24,7 +24,7 @@ def select_services(patterns: str, paths: Iterable[str]) -> List[str]:
     """
     known = list(paths)
     chosen: List[str] = []
-    wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
+    wanted = _items(patterns)
     if not wanted:
         raise ValueError("no service is named; */* takes every one")
     for pattern in wanted:
@@ -40,43 +40,59 @@ def select_services(patterns: str, paths: Iterable[str]) -> List[str]:
     return [path for path in known if path in selected]
 
 
-def select_resources(selection: str, definitions: Dict[str, Definition]) -> Dict[str, Tuple[str, ...]]:
-    """The rids that a comma-separated list of rids, groups and group.types selects, by service; empty selects all.
+def select_resources(
+    selection: str, definitions: Dict[str, Definition], tags: str = "", subsets: str = ""
+) -> Dict[str, Tuple[str, ...]]:
+    """The rids that an action is for, by service, in the order of a start. What is empty selects all.
 
-    Raises ValueError for an item that no service has.
+    `selection` is a comma-separated list of rids, groups and group.types; `tags` of tags, where `a+b` wants both;
+    `subsets` of subsets. A resource must be in each of the three that are given. Raises ValueError for a name that no
+    service has, and when nothing at all is selected.
     """
-    items = [_current(item.strip()) for item in selection.split(",") if item.strip()]
-    if not items:
-        return {path: tuple(r.rid for r in definition.resources) for path, definition in definitions.items()}
-    known = [
-        name for definition in definitions.values() for resource in definition.resources for name in _names(resource)
+    wanted: List[Tuple[str, Set[Tuple[str, ...]], Callable[[ResourceDefinition], Sequence[str]]]] = [
+        ("a resource", {(current_name(item),) for item in _items(selection)}, _names),
+        ("a resource with the tag", {tuple(item.split("+")) for item in _items(tags)}, _tags),
+        ("a resource in the subset", {(item,) for item in _items(subsets)}, _subsets),
     ]
-    selected: Dict[str, Tuple[str, ...]] = {}
-    used = set()
-    for path, definition in definitions.items():
-        rids = []
-        for resource in definition.resources:
-            names = [item for item in items if item in _names(resource)]
-            used.update(names)
-            if names:
-                rids.append(resource.rid)
-        selected[path] = tuple(rids)
-    for item in items:
-        if item not in used:
-            raise ValueError("no selected service has a resource %s%s" % (quoted(item), nearest(item, known)))
+    resources = [resource for definition in definitions.values() for resource in definition.resources]
+    for what, alternatives, names in wanted:
+        known = {name for resource in resources for name in names(resource)}
+        for name in sorted({name for alternative in alternatives for name in alternative} - known):
+            raise ValueError("no selected service has %s %s%s" % (what, quoted(name), nearest(name, sorted(known))))
+    selected = {
+        path: tuple(
+            resource.rid
+            for resource in definition.resources
+            if all(_matches_one(alternatives, names(resource)) for _what, alternatives, names in wanted)
+        )
+        for path, definition in definitions.items()
+    }
+    if resources and not any(selected.values()):
+        given = [quoted(text) for text in (selection, tags, subsets) if text.strip()]
+        raise ValueError("no resource of the selected services is in all of %s" % ", ".join(given))
     return selected
 
 
-def _current(item: str) -> str:
-    """The present name of an older one: `vg#1` is disk#1 now, and `vg` is disk.vg."""
-    group, hash_sign, index = item.partition("#")
-    if group not in OLD_SECTIONS:
-        return item
-    return "%s#%s" % (OLD_SECTIONS[group][0], index) if hash_sign else "%s.%s" % OLD_SECTIONS[group]
+def _items(text: str) -> List[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
-def _names(resource: ResourceDefinition) -> Tuple[str, str, str]:
+def _matches_one(alternatives: Set[Tuple[str, ...]], names: Sequence[str]) -> bool:
+    return not alternatives or any(set(alternative) <= set(names) for alternative in alternatives)
+
+
+def _names(resource: ResourceDefinition) -> Sequence[str]:
     return (resource.rid, resource.group, "%s.%s" % (resource.group, resource.type))
+
+
+def _tags(resource: ResourceDefinition) -> Sequence[str]:
+    return tuple(resource.values["tags"])
+
+
+def _subsets(resource: ResourceDefinition) -> Sequence[str]:
+    """A subset by its name, and with its group as sections name it."""
+    name = resource.values["subset"]
+    return (name, "%s:%s" % (resource.group, name)) if name else ()
 
 
 def _matches(pattern: str, path: str) -> bool:

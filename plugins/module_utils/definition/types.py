@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List
 
 from .errors import quoted
+from .requirements import requirements
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|d)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -23,6 +24,7 @@ _SIZE = re.compile(r"([0-9]{1,18})\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE | re.ASC
 _GROUP_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/+-]*")
+_DEVICE_PATH = re.compile(r"(?:/[A-Za-z0-9_.:@=+~-]+)+")
 # Control characters, line and paragraph separators, direction marks (they make a text read as another one), and halves
 # of surrogate pairs, which no encoding can write.
 _CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
@@ -121,6 +123,17 @@ def _items(value: Any) -> List[str]:
     return [_word(item) for item in re.split(r"[,\s]+", _text(value).strip()) if item]
 
 
+def _paths(value: Any) -> List[str]:
+    """Absolute paths, names of devices such as /dev/disk/by-path/pci-0000:00:1f.2 among them."""
+    paths = []
+    for item in value if isinstance(value, list) else re.split(r"[,\s]+", _text(value).strip()):
+        text = _without_dots(_text(item).strip())
+        if text and not _DEVICE_PATH.fullmatch(text):
+            raise ValueError("%s must be an absolute path of letters, digits and _.:@=+~-" % quoted(text))
+        paths += [text] if text else []
+    return paths
+
+
 def _words(value: Any) -> List[str]:
     if isinstance(value, list):
         return [_argument(item) for item in value]
@@ -212,5 +225,7 @@ WORDS = Type("command line", _words, free_text=True)
 OPTIONS = Type("command line", _options, free_text=True)
 VARIABLES = Type("variables", _variables, free_text=True)
 PATH = Type("path", _path)
+PATHS = Type("paths", _paths)
 GROUP_NAME = Type("group name", _group_name)
 SUBNET = Type("IPv4 network", _subnet)
+REQUIREMENTS = Type("requirements", requirements)

@@ -95,14 +95,20 @@ class Driver(ABC):
     def stop(self) -> bool:
         """Bring the resource down and prove it; whether anything was changed. Raises NodeError."""
 
-    def undo_start(self) -> None:
-        """Take back what `start` changed in this run, newest first, when the start of the service failed."""
+    def undo_start(self) -> bool:
+        """Take back what `start` changed in this run, newest first; whether there was anything."""
+        changed = bool(self.way_back)
         while self.way_back:
             self.way_back.pop()()
+        return changed
 
     def evidence(self) -> Dict[str, str]:
         """What proves that the resource is released, by kind of evidence. Only asked after a stop."""
         return {}
+
+    def exists(self) -> bool:
+        """Whether there is anything that could be started: false before provision and after unprovision."""
+        return True
 
     def provision(self) -> bool:
         """Make what must exist before the first start; whether anything was changed.

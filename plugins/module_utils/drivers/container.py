@@ -14,8 +14,9 @@ import os
 import signal
 import time
 from functools import partial
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
+from ..definition.docker_arguments import bind_sources
 from ..definition.model import Definition, ResourceDefinition
 from ..node import files, processes
 from ..node.errors import CommandFailed, NodeError, Undetermined
@@ -109,6 +110,10 @@ class Container(Driver):
 
     # Starting
 
+    def needs(self) -> Tuple[str, ...]:
+        own = (self.service.values["docker_data_dir"] if self.daemon.private else None, self.values["image_archive"])
+        return (*filter(None, own), *bind_sources(self.values))
+
     def check_start(self) -> None:
         self._image.check()
 
@@ -169,7 +174,7 @@ class Container(Driver):
                 self._image.verify(self.daemon.api())
         self._is_new = True
         id_file = os.path.join(self.machine.private_folder, "%s.cid" % self.definition.index)
-        words = run_words(self.definition, self.service, id_file, self.daemon.run_options())
+        words = run_words(self.definition, self.service, id_file, self.daemon.run_options(), self.daemon.socket)
         try:
             if not self._run.check_mode:
                 files.remove_file(id_file)
@@ -234,10 +239,13 @@ class Container(Driver):
         wrote = "its last lines: %s" % " | ".join(said.splitlines()[-5:]) if said else "it wrote nothing"
         raise NodeError("container %s %s; %s" % (self.name, what, wrote))
 
-    def _take_back(self) -> None:
-        """Take back the start of this run: a container that it made is removed, one that was there is stopped."""
+    def _take_back(self) -> bool:
+        """Take back the start of this run: a container that it made is removed, one that was there is stopped.
+
+        Whether there was anything to take back.
+        """
         if not self._made or self._run.check_mode:
-            return
+            return False
         inspect = self.daemon.api().container(self._made)
         if inspect and self._lookup.is_ours(inspect.get("Config", {}).get("Labels") or {}):
             running = inspect["State"].get("Running")
@@ -246,9 +254,10 @@ class Container(Driver):
             elif running:
                 self._docker_change(["stop", "-t", "%d" % self.grace, self._made], self.grace + _COMMAND_DEADLINE)
         self._made = None
+        return True
 
-    def undo_start(self) -> None:
-        self._take_back()
+    def undo_start(self) -> bool:
+        return self._take_back()
 
     # Stopping
 

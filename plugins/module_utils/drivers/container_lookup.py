@@ -86,6 +86,9 @@ class Lookup:
         Raises Undetermined when the daemon does not answer, NodeError when several carry the labels.
         """
         if self._offline():
+            if self._is_unseen():
+                recorded = self.recorded()
+                return Found(recorded, "exited", {}) if recorded else None
             return next((Found(item.id, "exited", {}) for item in self._stored() if self.is_ours(item.labels)), None)
         api, recorded = self._daemon.api(), self.recorded()
         inspect = api.container(recorded) if recorded else None
@@ -116,12 +119,16 @@ class Lookup:
         if image in self._daemon.imagined_images:
             return True
         if self._offline():
-            return bool(docker_store.has_image(self._data_root, image))
+            return not self._is_unseen() and bool(docker_store.has_image(self._data_root, image))
         return self._daemon.api().image(image) is not None
 
     def is_ours(self, labels: Dict[str, str]) -> bool:
         """Whether labels are those of the resource."""
         return labels.get(LABEL + "id") == self._service_id and labels.get(LABEL + "rid") == self._rid
+
+    def _is_unseen(self) -> bool:
+        """Whether the data root lies on a file system that check mode has only imagined to mount."""
+        return self._machine.outlook.expects_below(self._data_root)
 
     def _stored(self) -> List[docker_store.StoredContainer]:
         return docker_store.containers(self._data_root) or []

@@ -6,17 +6,25 @@
 
 from __future__ import annotations
 
-from typing import List
+import re
+from functools import partial
+from typing import List, Sequence
 
 from ..definition.docker_arguments import network, run_options
 from ..definition.model import Definition, ResourceDefinition
 from .container_lookup import LABEL
 
+_VOLUME = re.compile(r"(-[A-Za-z]*v=?|--volume=|)([^:]*)(.*)", re.DOTALL)
+_VOLUME_FOLLOWS = re.compile(r"-[A-Za-z]*v|--volume")
 
-def run_words(definition: ResourceDefinition, service: Definition, id_file: str, more: List[str]) -> List[str]:
+
+def run_words(
+    definition: ResourceDefinition, service: Definition, id_file: str, more: List[str], socket: str
+) -> List[str]:
     """The words after `docker`. Secrets are named; their values belong in the environment of the client.
 
-    `id_file` receives the id as soon as the container is made; `more` is what the daemon wants besides.
+    `id_file` receives the id as soon as the container is made; `more` is what the daemon wants besides. A volume from
+    where older definitions find the private daemon's socket gets `socket`, where it is.
     """
     values = definition.values
     labels = {"id": service.id, "path": str(service.path), "rid": definition.rid}
@@ -31,9 +39,10 @@ def run_words(definition: ResourceDefinition, service: Definition, id_file: str,
     words += ["--" + keyword for keyword in ("privileged", "interactive", "tty") if values[keyword]]
     words += _each("--env", ["%s=%s" % item for item in values["environment"].items()])
     words += _each("--env", list(values["secrets"]))
-    words += _each("--volume", values["volume_mounts"])
+    moved = partial(_with_socket, old=service.path.old_sockets(), socket=socket) if service.private else list
+    words += moved(_each("--volume", values["volume_mounts"]))
     words += _each("--device", values["devices"])
-    return words + list(values["run_args"]) + [values["image"]] + list(values["command"])
+    return words + moved(values["run_args"]) + [values["image"]] + list(values["command"])
 
 
 def needs_bridge(definition: ResourceDefinition) -> bool:
@@ -47,6 +56,16 @@ def _network_option(definition: ResourceDefinition, service: Definition) -> str:
     if name.startswith("container#"):
         return "container:" + service.path.container_name(name.partition("#")[2])
     return name
+
+
+def _with_socket(words: Sequence[str], old: Sequence[str], socket: str) -> List[str]:
+    """The words, with `socket` as the source of each volume whose source is one of the `old` ones."""
+    result: List[str] = []
+    for word in words:
+        option, source, rest = _VOLUME.fullmatch(word).groups()  # type: ignore[union-attr]
+        is_volume = option or (result and _VOLUME_FOLLOWS.fullmatch(result[-1]))
+        result.append(option + socket + rest if is_volume and source in old else word)
+    return result
 
 
 def _each(option: str, values: List[str]) -> List[str]:

@@ -124,8 +124,9 @@ class Dockerd(Daemon):
         machine = self.machine
         machine.prepare()
         machine.folder(machine.socket_folder, 0o750, self.service.values["docker_socket_group"])
-        if not os.path.isdir(self.data_root):
+        if not self._has_data_root():
             machine.folder(self.data_root, 0o710)
+        machine.record.put("daemon", "data_root", self.data_root)
         if not os.path.exists(self._config_file):
             self._run.do(
                 ["sh", "-c", "echo {} > %s" % self._config_file], partial(files.write_whole, self._config_file, "{}\n")
@@ -133,6 +134,13 @@ class Dockerd(Daemon):
         self._choose_subnet()
         if self._needs_bridge:
             self._bridge.start(self._subnet)
+
+    def _has_data_root(self) -> bool:
+        """Whether the folder is there, or would be on a file system that check mode has only imagined to mount."""
+        outlook = self.machine.outlook
+        if self._run.check_mode and outlook.expects_below(self.data_root):
+            return outlook.expects(self.data_root) or self.machine.record.get("daemon", "data_root") == self.data_root
+        return os.path.isdir(self.data_root)
 
     def _choose_subnet(self) -> None:
         registry = self.machine.subnets
@@ -169,7 +177,9 @@ class Dockerd(Daemon):
         argv += given
         if with_systemd:
             stop_timeout = self._grace + values["docker_stop_timeout"]
-            return systemd.transient_unit(self._unit, machine.slice, machine.daemon_log, stop_timeout, argv)
+            return systemd.transient_unit(
+                self._unit, machine.slice, machine.daemon_log, self.data_root, stop_timeout, argv
+            )
         return argv
 
     @property

@@ -32,7 +32,7 @@ class Image:
 
     def check(self) -> None:
         """Refuse an archive that is not there or not an archive. Raises NodeError."""
-        if self._archive:
+        if self._archive and not self._machine.outlook.expects_below(self._archive):
             self._is_saved()
 
     def ensure(self, present: bool) -> bool:

@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from typing import Dict, Tuple, Type
 
+from ..definition.mount_options import BLOCK_TYPES, NFS_TYPES
 from .base import Driver
 from .container import Container
+from .disk_loop import LoopDevice
+from .disk_lv import LogicalVolumeDriver
+from .disk_vg import VolumeGroup
+from .ip_host import IpHost
+from .mount import Mount
 
 DRIVERS: Dict[Tuple[str, str], Type[Driver]] = {
     ("container", "docker"): Container,
+    ("ip", "host"): IpHost,
+    ("disk", "loop"): LoopDevice,
+    ("disk", "lv"): LogicalVolumeDriver,
+    ("disk", "vg"): VolumeGroup,
+    **{("fs", name): Mount for name in (*BLOCK_TYPES, *NFS_TYPES, "tmpfs", "bind")},
 }

@@ -20,9 +20,10 @@ from ..node.commands import Runner
 from ..node.errors import NodeError
 from ..node.journal import Journal, Sink, timestamped
 from ..node.machine import Host
-from .actions import ActionFailed, Actions
+from .actions import Actions
 from .instance import Instance
 from .lock import locked
+from .steps import ActionFailed
 
 WORKERS = 16
 VERBS: Dict[str, Callable[[Actions], None]] = {
@@ -31,6 +32,8 @@ VERBS: Dict[str, Callable[[Actions], None]] = {
     "restarted": Actions.restart,
     "frozen": Actions.freeze,
     "thawed": Actions.thaw,
+    "provisioned": Actions.provision,
+    "unprovisioned": Actions.unprovision,
 }
 """What brings a service into each state that can be asked for."""
 _DOING = {
@@ -39,6 +42,8 @@ _DOING = {
     "restarted": "restarting",
     "frozen": "freezing",
     "thawed": "thawing",
+    "provisioned": "provisioning",
+    "unprovisioned": "unprovisioning",
 }
 
 
@@ -57,7 +62,7 @@ def act(
         definition = definitions[path]
         journal = Journal(path, [progress] if progress else [])
         run = Runner(journal, check_mode, step)
-        return _act_on_one(Instance(definition, host, run), rids[path], state)
+        return act_on_one(Instance(definition, host, run), rids[path], state)
 
     if state in ("started", "restarted"):
         _reserve_subnets(definitions, host, check_mode)
@@ -86,7 +91,8 @@ def inspect(definitions: Mapping[str, Definition], host: Host) -> Dict[str, Dict
     return _side_by_side(work, list(definitions))
 
 
-def _act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str, Any]:
+def act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str, Any]:
+    """Bring resources of one service into a state, under its lock; the outcome."""
     began = time.monotonic()
     run = instance.run
     outcome: Dict[str, Any] = {

@@ -17,6 +17,7 @@ from ..node.commands import Runner, execute
 from ..node.errors import CommandFailed, NodeError
 from ..node.journal import Journal, shell_line
 from ..node.machine import Host
+from .footing import Footing
 from .instance import Instance
 from .lock import locked
 
@@ -84,6 +85,7 @@ def _have_daemon(instance: Instance) -> bool:
         daemon.check_start()
         return False
     with locked(instance.machine, "docker", instance.definition.values["lock_timeout"]):
+        Footing(instance.drivers).check_data_root(daemon.data_root)
         return daemon.start()
 
 

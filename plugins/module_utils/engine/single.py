@@ -15,6 +15,7 @@ from ..node.commands import Runner
 from ..node.errors import NodeError
 from ..node.journal import Journal
 from ..node.machine import Host
+from . import many
 from .instance import Instance
 from .lock import locked
 
@@ -62,6 +63,24 @@ def act_on_container(definition: Definition, host: Host, state: str, check_mode:
         }
 
     return _act(instance, state, start if state == "started" else driver.stop, status)
+
+
+def act_on_resource(
+    definition: Definition, host: Host, state: str, check_mode: bool, step: Callable[[], None] = lambda: None
+) -> Dict[str, Any]:
+    """Bring the only resource of a definition into a state, as a whole service is. `step` is called before each change."""
+    instance = Instance(definition, host, Runner(Journal(str(definition.path)), check_mode, step))
+    driver = instance.drivers[0]
+    outcome = many.act_on_one(instance, [driver.rid], state)
+    failed = bool(outcome["failed"])
+    return {
+        "changed": outcome["changed"],
+        "failed": failed,
+        "msg": "%s.%s" % (definition.path, outcome["msg"]) if failed else outcome["msg"],
+        "status": (outcome["status"] or {}).get("resources", {}).get(driver.rid),
+        "evidence": outcome["evidence"].get(driver.rid, {}),
+        "commands": outcome["commands"],
+    }
 
 
 def _act(

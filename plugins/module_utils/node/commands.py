@@ -16,6 +16,8 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 from .errors import CommandFailed, NodeError
 from .journal import Journal
 
+_LAST_WORDS = 2.0
+"""How long, in seconds, a killed command may take to end. One in the kernel's state D may never do so."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
 """All that a command inherits: no DOCKER_HOST, no LVM_*, no proxy of the person who happens to be logged in."""
@@ -92,7 +94,8 @@ def execute(
 ) -> Result:
     """Run a command to its end. Raises CommandFailed when it cannot run or is not done after `deadline` seconds.
 
-    A command that is late is ended together with what it started; its output until then is in the error.
+    A command that is late is ended together with what it started; its output until then is in the error. One that waits for
+    a device and cannot be ended is left behind.
     """
     try:
         process = subprocess.Popen(
@@ -112,7 +115,10 @@ def execute(
         stdout, stderr = process.communicate(data.encode() if data else None, timeout=deadline)
     except subprocess.TimeoutExpired:
         _end(process)
-        stdout, stderr = process.communicate()
+        try:
+            stdout, stderr = process.communicate(timeout=_LAST_WORDS)
+        except subprocess.TimeoutExpired as error:
+            stdout, stderr = error.stdout or b"", error.stderr or b""
         said = _text(stderr or stdout).strip()
         message = "%s was not done after %g s and was ended%s" % (argv[0], deadline, ": " + said if said else "")
         raise CommandFailed(argv, None, _text(stdout), _text(stderr), message) from None

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
+import stat
+import threading
+import time
 from dataclasses import dataclass
-from typing import List
+from typing import Dict, List, Optional, Set, Tuple
 
 from .errors import Undetermined
 
@@ -18,22 +22,113 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True)
 class Mount:
-    """One mount: its place, the part of the file system that is mounted there, and the device as major:minor."""
+    """One mount: its place, the part of the file system that is mounted there, and the device as major:minor.
+
+    `id` and the `parent` that it is mounted on are numbers of the kernel, the same in every mount namespace; `options` are
+    those of the mount, `super_options` those of the file system.
+    """
 
     point: str
     root: str
     device: str
     type: str
     source: str
+    id: int = 0
+    parent: int = 0
+    options: Tuple[str, ...] = ()
+    super_options: Tuple[str, ...] = ()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be written through it. An ext4 that stopped itself says `emergency_ro` since Linux 6.15."""
+        return "ro" in self.options or "ro" in self.super_options or "emergency_ro" in self.super_options
 
 
-def table() -> List[Mount]:
-    """The mounts that this process sees, in the order in which they were made."""
+def table(pid: str = "self") -> List[Mount]:
+    """The mounts that this process sees, or another one in its own mount namespace, in the kernel's order.
+
+    Raises Undetermined when the table cannot be read, also when the process has ended.
+    """
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+        with open("/proc/%s/mountinfo" % pid, encoding="utf-8", errors="surrogateescape") as stream:
             return [_read(line) for line in stream]
     except OSError as error:
         raise Undetermined("the table of mounts cannot be read: %s" % error.strerror) from error
+
+
+Namespaces = Dict[int, Tuple[int, List[Mount]]]
+
+
+def namespaces(max_age: float = 0.0) -> Namespaces:
+    """Every mount namespace that has a process: by its number, the pid of a process in it, and its mounts.
+
+    As seen at most `max_age` seconds ago. Raises Undetermined when not one can be read.
+    """
+    with _seen.lock:
+        if not _seen.namespaces or time.monotonic() - _seen.when > max_age:
+            _seen.namespaces = _read_namespaces()
+            _seen.when = time.monotonic()
+        return dict(_seen.namespaces)
+
+
+class _Seen:
+    """A short memory: many services ask the same within one call."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.namespaces: Namespaces = {}
+        self.when = 0.0
+
+
+_seen = _Seen()
+
+
+def _read_namespaces() -> Namespaces:
+    """A process whose root is the root of its namespace is preferred: in a chroot it sees a part of the mounts only."""
+    members: Dict[int, List[int]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            members.setdefault(os.stat("/proc/%s/ns/mnt" % name).st_ino, []).append(int(name))
+        except OSError:
+            continue
+    found = {}
+    for namespace, pids in members.items():
+        for pid in sorted(pids, key=_in_chroot):
+            try:
+                found[namespace] = (pid, table(str(pid)))
+                break
+            except Undetermined:
+                continue
+    if not found:
+        raise Undetermined("no table of mounts can be read in /proc")
+    return found
+
+
+def carrying(path: str, mounts: Optional[List[Mount]] = None) -> Optional[Mount]:
+    """The mount on which a path lies, found as the kernel walks: from the root, always into what is mounted on top.
+
+    `path` is absolute and free of links. None when the table shows no mount that carries it, as in a chroot.
+    """
+    mounts = table() if mounts is None else mounts
+    ids = {mount.id for mount in mounts}
+    children: Dict[int, List[Mount]] = {}
+    for mount in mounts:
+        is_root = mount.parent == mount.id or mount.parent not in ids
+        if (path + "/").startswith(mount.point.rstrip("/") + "/"):
+            children.setdefault(0 if is_root else mount.parent, []).append(mount)
+    current: Optional[Mount] = None
+    for _step in mounts:
+        nexts = children.get(current.id if current else 0, [])
+        if not nexts:
+            break
+        current = min(nexts, key=lambda mount: len(mount.point.rstrip("/")))
+    return current
+
+
+def on_top(point: str, mounts: Optional[List[Mount]] = None) -> Optional[Mount]:
+    """The mount that is visible at a mount point, None when nothing is mounted there."""
+    mount = carrying(point, mounts)
+    return mount if mount is not None and mount.point == point else None
 
 
 def below(folder: str) -> List[Mount]:
@@ -58,6 +153,21 @@ def self_binds(folder: str) -> List[Mount]:
     ]
 
 
+def device_numbers(mount: Mount) -> Set[str]:
+    """The block devices that a mounted file system lies on, as major:minor.
+
+    A btrfs may have several, and shows a number of its own in the table.
+    """
+    if mount.type != "btrfs":
+        return {mount.device}
+    own = _number_of(mount.source)
+    for folder in glob.glob("/sys/fs/btrfs/*-*/devices"):
+        members = {_first_line("%s/%s/dev" % (folder, name)) for name in os.listdir(folder)}
+        if own in members:
+            return members
+    return {own} - {""}
+
+
 def is_read_only(folder: str) -> bool:
     """Whether nothing can be written to the file system of a folder. Raises OSError.
 
@@ -76,8 +186,40 @@ def _read(line: str) -> Mount:
     before, _dash, after = line.partition(" - ")
     fields, rest = before.split(), after.split()
     return Mount(
-        point=_plain(fields[4]), root=_plain(fields[3]), device=fields[2], type=rest[0], source=_plain(rest[1])
+        point=_plain(fields[4]),
+        root=_plain(fields[3]),
+        device=fields[2],
+        type=rest[0],
+        source=_plain(rest[1]),
+        id=int(fields[0]),
+        parent=int(fields[1]),
+        options=tuple(fields[5].split(",")),
+        super_options=tuple(rest[2].split(",")) if len(rest) > 2 else (),
     )
+
+
+def _number_of(path: str) -> str:
+    """The number of a block device below /dev, an empty string for everything else."""
+    try:
+        facts = os.stat(path) if path.startswith("/dev/") else None
+    except OSError:
+        return ""
+    return "%d:%d" % (os.major(facts.st_rdev), os.minor(facts.st_rdev)) if facts and stat.S_ISBLK(facts.st_mode) else ""
+
+
+def _first_line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.readline().strip()
+    except OSError:
+        return ""
+
+
+def _in_chroot(pid: int) -> bool:
+    try:
+        return os.readlink("/proc/%d/root" % pid) != "/"
+    except OSError:
+        return True
 
 
 def _plain(text: str) -> str:

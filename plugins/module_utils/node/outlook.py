@@ -9,8 +9,11 @@ A check before a start must not miss a device that the start itself will bring, 
 
 from __future__ import annotations
 
+import os
 from fnmatch import fnmatchcase
 from typing import Dict, List
+
+from .lvm import Group
 
 
 class Outlook:
@@ -19,6 +22,8 @@ class Outlook:
     def __init__(self) -> None:
         self._patterns: List[str] = []
         self._devices: Dict[str, str] = {}
+        self.groups: Dict[str, Group] = {}
+        """In check mode: volume groups by name, as the changes that were only noted would have left them."""
 
     def expect(self, *patterns: str) -> None:
         """Count on paths, or on what matches a pattern such as /dev/vgapp/*."""
@@ -27,6 +32,12 @@ class Outlook:
     def expects(self, path: str) -> bool:
         """Whether this run is going to provide `path`."""
         return any(fnmatchcase(path, pattern) for pattern in self._patterns)
+
+    def expects_below(self, path: str) -> bool:
+        """Whether `path` is, or lies below, something that this run is going to provide: it cannot be seen before."""
+        while len(path) > 1 and not self.expects(path):
+            path = os.path.dirname(path)
+        return len(path) > 1
 
     def imagine_device(self, file: str, device: str) -> None:
         """In check mode: take for granted that the loop device of a file would be `device`."""

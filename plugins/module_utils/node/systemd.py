@@ -24,9 +24,12 @@ def slice_path(name: str) -> str:
     return "".join("/%s.slice" % "-".join(words[: position + 1]) for position in range(len(words)))
 
 
-def transient_unit(unit: str, slice_name: str, log: str, stop_timeout: float, argv: Sequence[str]) -> List[str]:
-    """The command that starts `argv` as a service of its own.
+def transient_unit(
+    unit: str, slice_name: str, log: str, folder: str, stop_timeout: float, argv: Sequence[str]
+) -> List[str]:
+    """The command that starts `argv` as a service of its own, which works in `folder`.
 
+    At the shutdown of the machine it ends before the file system of its folder is unmounted.
     The unit delegates its control group, as container managers need; only the daemon itself gets the signal of a stop.
     A dollar sign is doubled: systemd would put the value of a variable in its place.
     """
@@ -36,6 +39,7 @@ def transient_unit(unit: str, slice_name: str, log: str, stop_timeout: float, ar
         "KillMode=process",
         "TasksMax=infinity",
         "LimitNOFILE=1048576",
+        "RequiresMountsFor=" + folder,
         "TimeoutStopSec=%d" % max(1, round(stop_timeout)),
         "StandardInput=null",
         "StandardOutput=append:" + log,

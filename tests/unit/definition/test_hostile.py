@@ -14,6 +14,7 @@ from ansible_collections.dockyard.svc.plugins.module_utils.definition import doc
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.errors import DefinitionError
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.keywords import DEFAULT, RESOURCES
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.parse import parse_all
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.requirements import Requirement
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.secrets import join_secrets, split_secrets
 
 ITSELF = []
@@ -36,6 +37,7 @@ VALUES = [
     "{", "}", "{}", "{svcpath", "{nope}", "{env.nope}", "{rid}", "{svcpath}", "{DEFAULT.comment}",
     "{container#0.image}", "{container#0.secrets}", "x" * 300, "x" * 3000, "9" * 5000, "1e999", "\u0661\u0662",
     "\uff11", "p\u0430use", "10.0.0.0/8", "0.0.0.0/0", "::/0", "on", "null", "A=1", "A=1 B", {"A": "1"}, {"A": ["1"]},
+    "fs#0", "fs#0(down)", "container#0 disk#9", ["ip#0(up)"], "fs#0(", "x#y(\x1b)", "fs#0 " * 50,
 ]  # fmt: skip
 
 SECTIONS = {"DEFAULT": DEFAULT, "container#0": RESOURCES["container"]["docker"], "ip#0": RESOURCES["ip"]["host"]}
@@ -69,6 +71,8 @@ def _texts(value):
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _texts(item)
+    elif isinstance(value, Requirement):
+        yield from (value.rid, *value.states)
     else:
         assert value is None or isinstance(value, (bool, int, float)), value
 

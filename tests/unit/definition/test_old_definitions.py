@@ -133,6 +133,7 @@ def test_the_service_of_three_containers(services):
     assert [values["image"] for values in containers] == ["0a1b2c3d4e5f", "1a1b2c3d4e5f", "2a1b2c3d4e5f"]
     assert [values["command"] for values in containers] == [["/bin/sh"], (), ()]
     assert containers[1]["run_args"][-2:] == ["-p", "8080:8000"]
+    assert all(values["tty"] and values["interactive"] for values in containers)  # they were run with -t -i -d
 
 
 def test_nothing_but_an_action_starts_a_service(services):

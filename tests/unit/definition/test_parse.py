@@ -55,15 +55,35 @@ def test_the_defaults_of_a_small_definition():
 SAME = [
     (
         {"container#0": {"run_image": "i", "run_command": "sh -c 'a b'", "net": "host"}},
-        {"container#0": {"image": "i", "command": ["sh", "-c", "a b"], "netns": "host"}},
+        {
+            "container#0": {
+                "image": "i",
+                "command": ["sh", "-c", "a b"],
+                "netns": "host",
+                "interactive": True,
+                "tty": True,
+            }
+        },
+    ),
+    (
+        {"container#0": {"run_image": "i", "tty": False, "interactive": "no"}},
+        {"container#0": {"image": "i", "tty": False, "interactive": False}},
+    ),
+    (
+        {"container#0": {"run_image@n1": "i", "run_image": "j"}},
+        {"container#0": {"image": "i", "tty": True, "interactive": True}},
+    ),
+    (
+        {"container#0": {"image@n1": "i", "run_image@n2": "j"}},
+        {"container#0": {"image": "i"}},
     ),
     ({"vg#1": {"vgname": "data"}}, {"disk#1": {"type": "vg", "name": "data"}}),
     ({"vg#1": {"name": "data", "type": None}}, {"disk#1": {"type": "vg", "name": "data"}}),
     ({"lv#1": {"name": "root", "vgname": "data"}}, {"disk#1": {"type": "lv", "name": "root", "vg": "data"}}),
     ({"loop#1": {"file": "/srv/f"}}, {"disk#1": {"type": "loop", "file": "/srv/f"}}),
     (
-        {"fs#1": {"type": "ext4", "mnt": "/srv/m", "mnt_opts": "ro"}},
-        {"fs#1": {"type": "ext4", "mnt": "/srv/m", "mnt_opt": "ro"}},
+        {"fs#1": {"type": "tmpfs", "mnt": "/srv/m", "mnt_opts": "ro"}},
+        {"fs#1": {"type": "tmpfs", "mnt": "/srv/m", "mnt_opt": "ro"}},
     ),
     ({"ip#1": {"name": "a.b", "dev": "eth0"}}, {"ip#1": {"type": "host", "ipname": "a.b", "ipdev": "eth0"}}),
     ({"service_type": "DEV", "container#0": C0}, {"DEFAULT": {"env": "DEV"}, "container#0": C0}),
@@ -198,6 +218,23 @@ def test_a_keyword_given_for_other_nodes_only_is_missing_where_the_service_runs(
     assert parse(PATH, raw, "n1").resources[0].values["image"] == "i"
     assert "keyword image: is missing" in refused(raw, "n2")
     assert not parse(PATH, raw, "n3").runs_here
+
+
+def test_keywords_of_storage_given_for_other_nodes_only_are_no_problem_where_the_service_does_not_run():
+    raw = {
+        "nodes": "n1",
+        "ip#1": {"ipname@n1": "192.0.2.1", "ipdev@n1": "eth0"},
+        "vg#1": {"vgname@n1": "v"},
+        "lv#2": {"vgname@n1": "v", "name@n1": "l"},
+        "loop#3": {"file@n1": "/srv/f"},
+        "fs#1": {"type": "ext4", "mnt@n1": "/srv/a", "dev@n1": "/dev/v/l"},
+        "fs#2": {"type": "bind", "mnt@n1": "/srv/b", "dev@n1": "/srv/a"},
+    }
+    assert [resource.rid for resource in parse(PATH, raw, "n2").resources] == [
+        resource.rid for resource in parse(PATH, raw, "n1").resources
+    ]
+    assert [resource.rid for resource in parse(PATH, dict(reversed(list(raw.items()))), "n2").resources][-1] == "fs#2"
+    assert len(parse_all({"a": raw, "b": {"nodes": "n2", "fs#1": {"type": "tmpfs", "mnt": "/srv/a"}}}, "n2")) == 2
 
 
 ROOTS = [

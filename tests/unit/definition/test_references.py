@@ -71,10 +71,13 @@ VALUES = [
     ("{disk#1.name}", "data"),
     ("{vg#1.vgname}", "data"),
     ("{container#1.run_image}", "other"),
+    ("{disk#2.exposed_devs[0]}", "/dev/data/root"),
+    ("{lv#2.exposed_devs[0]}", "/dev/data/root"),
+    ("{disk#3.exposed_devs[0]}", "/srv/one.img"),
     ("a{svcname}b{svcname}", "asvc1bsvc1"),
     (
-        "{not a reference} {} {1} ${HOME} {{.Names}} {unknown} {Names.x}",
-        "{not a reference} {} {1} ${HOME} {{.Names}} {unknown} {Names.x}",
+        "{not a reference} {} {1} ${HOME} {{.Names}} {unknown} {Names.x} {a.b[0]}",
+        "{not a reference} {} {1} ${HOME} {{.Names}} {unknown} {Names.x} {a.b[0]}",
     ),
 ]
 
@@ -91,8 +94,10 @@ def definition(**keywords):
             "b": "{env.a}",
             "list": ["x"],
         },
-        "fs#1": {"type": "ext4", "mnt": "/srv/m", "mnt_opt": "ro"},
+        "fs#1": {"type": "tmpfs", "mnt": "/srv/m", "mnt_opt": "ro"},
         "vg#1": {"vgname": "data"},
+        "lv#2": {"vg": "{disk#1.name}", "name": "root"},
+        "loop#3": {"file": "/srv/{env.x}.img"},
         "container#1": {"image": "other", "secrets": {"TOKEN": "hunter2"}},
         "container#0": {"image": "i", **keywords},
     }
@@ -120,6 +125,9 @@ BAD = [
     ({"command": "{env.a}"}, "round in a circle"),
     ({"hostname": "{container#0.hostname}"}, "round in a circle"),
     ({"command": "echo {container#1.secrets}"}, "unknown reference {container#1.secrets}"),
+    ({"command": "{disk#1.exposed_devs[0]}"}, "a volume group has no device of its own: write /dev/GROUP/VOLUME"),
+    ({"command": "{disk#3.exposed_devs[1]}"}, "unknown reference {disk#3.exposed_devs[1]}; did you mean disk#"),
+    ({"command": "{fs#1.exposed_devs[0]}"}, "unknown reference {fs#1.exposed_devs[0]}"),
     ({"hostname": "{namespace}/../{svcname}"}, "components . or .."),
 ]
 

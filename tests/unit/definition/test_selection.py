@@ -91,3 +91,61 @@ def test_a_resource_that_no_service_has(selection, sentence):
         select_resources(selection, definitions())
     assert sentence in str(caught.value)
     assert "did you mean ip?" not in str(caught.value)
+
+
+def tagged():
+    def container(tags, subset=None):
+        return {"image": "i", "tags": tags, "subset": subset}
+
+    return parse_all(
+        {
+            "a": {
+                "container#1": container("web fast"),
+                "container#2": container("web"),
+                "container#3": container("db"),
+            },
+            "b": {"ip#1": {"ipname": "a", "ipdev": "d", "tags": "fast"}, "container#1": container("db fast", "late")},
+        },
+        "n1",
+    )
+
+
+SCOPES = [
+    ("", "web", "", {"a": ("container#1", "container#2"), "b": ()}),
+    ("", "web+fast", "", {"a": ("container#1",), "b": ()}),
+    ("", "fast+web", "", {"a": ("container#1",), "b": ()}),
+    ("", "web+fast,db", "", {"a": ("container#1", "container#3"), "b": ("container#1",)}),
+    ("", " db , web ", "", {"a": ("container#1", "container#2", "container#3"), "b": ("container#1",)}),
+    ("container", "fast", "", {"a": ("container#1",), "b": ("container#1",)}),
+    ("container#1", "db", "", {"a": (), "b": ("container#1",)}),
+    ("", "", "late", {"a": (), "b": ("container#1",)}),
+    ("", "", "container:late", {"a": (), "b": ("container#1",)}),
+    ("", "fast", "late", {"a": (), "b": ("container#1",)}),
+]
+
+
+@pytest.mark.parametrize(("selection", "tags", "subsets", "expected"), SCOPES)
+def test_what_is_in_each_of_the_given_selections(selection, tags, subsets, expected):
+    assert select_resources(selection, tagged(), tags, subsets) == expected
+
+
+@pytest.mark.parametrize(
+    ("selection", "tags", "subsets", "sentence"),
+    [
+        ("", "wep", "", "no selected service has a resource with the tag 'wep'; did you mean web?"),
+        ("", "web+fats", "", "no selected service has a resource with the tag 'fats'; did you mean fast?"),
+        ("", "web+", "", "no selected service has a resource with the tag ''"),
+        ("", "", "lat", "no selected service has a resource in the subset 'lat'; did you mean late?"),
+        ("", "", "ip:late", "no selected service has a resource in the subset 'ip:late'"),
+        ("ip", "web", "", "no resource of the selected services is in all of 'ip', 'web'"),
+        ("", "web+db", "", "no resource of the selected services is in all of 'web+db'"),
+    ],
+)
+def test_a_selection_of_nothing(selection, tags, subsets, sentence):
+    with pytest.raises(ValueError) as caught:
+        select_resources(selection, tagged(), tags, subsets)
+    assert sentence in str(caught.value)
+
+
+def test_a_service_without_resources_can_be_selected_whole():
+    assert select_resources("", parse_all({"a": {}}, "n1")) == {"a": ()}

@@ -35,6 +35,9 @@ GOOD = [
     (types.ITEMS, "n1 n2,n3", ["n1", "n2", "n3"]),
     (types.ITEMS, ["n1", 2], ["n1", "2"]),
     (types.ITEMS, "", []),
+    (types.PATHS, "/dev/sdb, /dev/sdc", ["/dev/sdb", "/dev/sdc"]),
+    (types.PATHS, ["/dev/disk/by-path/pci-0000:00:1f.2"], ["/dev/disk/by-path/pci-0000:00:1f.2"]),
+    (types.PATHS, "", []),
     (types.WORDS, "sh -c 'a b'", ["sh", "-c", "a b"]),
     (types.WORDS, ["sleep", 300, "a\nb"], ["sleep", "300", "a\nb"]),
     (types.WORDS, "-e A=*\n-p 1:2", ["-e", "A=*", "-p", "1:2"]),
@@ -79,6 +82,11 @@ BAD = [
     (types.ITEMS, ["a b"], "one word"),
     (types.ITEMS, ["-a"], "not beginning with a sign"),
     (types.ITEMS, [None], "must be a text"),
+    (types.PATHS, "sdb", "must be an absolute path"),
+    (types.PATHS, ["/dev/a b"], "must be an absolute path"),
+    (types.PATHS, "/dev/../etc", "components . or .."),
+    (types.PATHS, "/", "must be an absolute path"),
+    (types.PATHS, [None], "must be a text"),
     (types.WORDS, "sh -c 'a", "cannot be split as a shell would"),
     (types.WORDS, "a\0b", "control character"),
     (types.WORDS, ["a\x1b[2J"], "control character"),
@@ -167,7 +175,8 @@ def test_every_default_is_a_value_of_its_type():
     for keyword in _declared():
         if keyword.default is not None:
             default = list(keyword.default) if isinstance(keyword.default, tuple) else keyword.default
-            assert keyword.type.convert(default) == default, keyword.name
+            converted = keyword.type.convert(default)
+            assert (list(converted) if isinstance(converted, tuple) else converted) == default, keyword.name
 
 
 def test_no_two_services_share_a_default():

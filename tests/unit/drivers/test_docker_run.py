@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.parse import parse
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.paths import ServicePath
 from ansible_collections.dockyard.svc.plugins.module_utils.drivers.docker_run import needs_bridge, run_words
 
 
@@ -48,7 +49,42 @@ LABELS = [
     ],
 )
 def test_words(keywords, words):
-    assert run_words(*section(**keywords), "/id", []) == LEAD + LABELS + words
+    assert run_words(*section(**keywords), "/id", [], "/run/it.sock") == LEAD + LABELS + words
+
+
+OLD = "/opt/opensvc/var/svc/docker.sock"
+NAMESPACED = "/var/lib/opensvc/namespaces/ns/svc/svc/docker.sock"
+SOCKETS = [
+    ({"volume_mounts": OLD + ":/d:ro"}, ["--volume", "/run/it.sock:/d:ro", "im"]),
+    ({"volume_mounts": NAMESPACED + ":/d"}, ["--volume", "/run/it.sock:/d", "im"]),
+    ({"run_args": "-v %s:/d -p 1:1" % OLD}, ["-v", "/run/it.sock:/d", "-p", "1:1", "im"]),
+    ({"run_args": "--volume %s:/d" % NAMESPACED}, ["--volume", "/run/it.sock:/d", "im"]),
+    ({"run_args": "--volume=%s:/d" % OLD}, ["--volume=/run/it.sock:/d", "im"]),
+    ({"run_args": "-itv %s:/d" % OLD}, ["-itv", "/run/it.sock:/d", "im"]),
+    ({"run_args": "-v%s:/d" % OLD}, ["-v/run/it.sock:/d", "im"]),
+    ({"run_args": "-v=%s:/d" % OLD}, ["-v=/run/it.sock:/d", "im"]),
+    # not the socket of this service, or not the source of a volume
+    ({"volume_mounts": "/var/lib/opensvc/svc/svc/docker.sock:/d"},
+     ["--volume", "/var/lib/opensvc/svc/svc/docker.sock:/d", "im"]),
+    ({"volume_mounts": "/opt/opensvc/var/svc2/docker.sock:/d"},
+     ["--volume", "/opt/opensvc/var/svc2/docker.sock:/d", "im"]),
+    ({"volume_mounts": OLD + "x:/d"}, ["--volume", OLD + "x:/d", "im"]),
+    ({"volume_mounts": "/a:" + OLD}, ["--volume", "/a:" + OLD, "im"]),
+    ({"run_args": "--label %s:/d" % OLD}, ["--label", OLD + ":/d", "im"]),
+    ({"docker_data_dir": None, "volume_mounts": OLD + ":/d"}, ["--volume", OLD + ":/d", "im"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("keywords", "words"), SOCKETS)
+def test_the_socket_where_older_definitions_find_it(keywords, words):
+    root = keywords.pop("docker_data_dir", "/srv/x")
+    definition, service = section(**keywords)
+    service.values["docker_data_dir"] = root
+    assert run_words(definition, service, "/id", [], "/run/it.sock")[-len(words) :] == words
+
+
+def test_the_old_sockets_of_the_root_namespace():
+    assert ServicePath.parse("svc").old_sockets() == (OLD, "/var/lib/opensvc/svc/svc/docker.sock")
 
 
 @pytest.mark.parametrize(

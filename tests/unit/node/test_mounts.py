@@ -50,3 +50,72 @@ def test_only_a_folder_mounted_on_itself_is_a_self_bind(folder, count):
 
 def test_escaped_characters_are_read():
     assert mounts.table()[-1].point == "/srv/a b"
+
+
+WALKED = """\
+27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
+22 27 0:21 / /proc rw,nosuid - proc proc rw
+40 27 7:0 / /srv/app rw,noatime shared:1 - ext4 /dev/loop0 rw,errors=remount-ro
+41 40 7:1 / /srv/app/data ro,relatime - xfs /dev/loop1 rw
+42 41 0:50 / /srv/app/data rw - tmpfs on\\040top rw,size=1k
+43 27 7:2 / /srv/app1 rw - ext4 /dev/loop2 rw,emergency_ro
+44 27 7:3 / /srv/hidden/inner rw - ext4 /dev/loop3 rw
+45 27 0:51 / /srv/hidden rw - tmpfs cover rw
+46 40 7:0 /docker /srv/app/docker rw - ext4 /dev/loop0 rw
+"""
+
+
+@pytest.fixture
+def walked():
+    return [mounts._read(line) for line in WALKED.splitlines()]
+
+
+CARRYING = [
+    ("/", 27),
+    ("/srv", 27),
+    ("/srv/app", 40),
+    ("/srv/app/file", 40),
+    ("/srv/app1", 43),
+    ("/srv/app10", 27),
+    ("/srv/app/data", 42),
+    ("/srv/app/data/deep", 42),
+    ("/srv/app/docker/x", 46),
+    ("/srv/hidden/inner", 45),
+    ("/proc/1", 22),
+]
+
+
+@pytest.mark.parametrize(("path", "number"), CARRYING)
+def test_what_carries_a_path(walked, path, number):
+    assert mounts.carrying(path, walked).id == number
+    assert mounts.carrying(path, list(reversed(walked))).id == number
+
+
+ON_TOP = [("/srv/app", 40), ("/srv/app/data", 42), ("/srv/hidden", 45)]
+
+
+@pytest.mark.parametrize(("point", "number"), ON_TOP)
+def test_what_is_visible_at_a_mount_point(walked, point, number):
+    assert mounts.on_top(point, walked).id == number
+
+
+@pytest.mark.parametrize("point", ["/srv", "/srv/app/file", "/srv/hidden/inner", "/srv/app10"])
+def test_nothing_is_visible_at_other_places(walked, point):
+    assert mounts.on_top(point, walked) is None
+
+
+def test_what_a_line_says(walked):
+    mount = walked[4]
+    assert (mount.point, mount.source, mount.type) == ("/srv/app/data", "on top", "tmpfs")
+    assert (mount.id, mount.parent, mount.device, mount.root) == (42, 41, "0:50", "/")
+    assert walked[2].options == ("rw", "noatime") and walked[2].super_options == ("rw", "errors=remount-ro")
+
+
+def test_which_can_be_written(walked):
+    assert [mount.id for mount in walked if mount.read_only] == [41, 43]
+
+
+def test_a_table_as_a_process_in_a_chroot_sees_it():
+    table = [mounts._read("43 27 7:2 / /srv/app1 rw - ext4 /dev/loop2 rw")]
+    assert mounts.carrying("/etc", table) is None
+    assert mounts.carrying("/srv/app1/x", table).id == 43

@@ -21,5 +21,6 @@ def test_a_slice_lies_inside_the_one_that_its_name_begins_with(name, path):
 
 
 def test_the_daemon_gets_its_arguments_as_they_are_given():
-    argv = systemd.transient_unit("u.service", "s.slice", "/log", 30, ["dockerd", "--label", "x=${HOME}"])
+    argv = systemd.transient_unit("u.service", "s.slice", "/log", "/srv/data", 30, ["dockerd", "--label", "x=${HOME}"])
     assert argv[argv.index("--") :] == ["--", "dockerd", "--label", "x=$${HOME}"]  # systemd makes one dollar of two
+    assert "RequiresMountsFor=/srv/data" in argv

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
+from ansible_collections.dockyard.svc.tests.playbooks import run_playbook
 
 SCENARIO = Path(__file__).resolve().parent.parent
 SIX = {
@@ -31,46 +31,10 @@ def service(request):
     return request.param
 
 
-# --- running playbooks ------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Run:
-    """A finished playbook: its exit code, what it printed, and what the last task of it returned."""
-
-    rc: int
-    text: str
-    result: dict = field(default_factory=dict)
-
-    @property
-    def changed(self):
-        return bool(self.result["changed"])
-
-    def commands(self, service):
-        """The commands of an action on a service, as they were shown."""
-        return [command["cmd"] for command in self.result["services"][service]["commands"]]
-
-
 @pytest.fixture(scope="session")
 def play(tmp_path_factory):
     """Run a playbook of the collection by its full name: `play("start", "-e", "svc=app1-prd/svc1")`."""
-
-    def run(playbook, *arguments, rc=0):
-        folder = tmp_path_factory.mktemp(playbook)
-        environment = {
-            **os.environ,
-            "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree",  # writes each host's last result
-            "ANSIBLE_CALLBACK_TREE_DIR": str(folder),
-        }
-        argv = ["ansible-playbook", "dockyard.svc." + playbook, "--inventory", str(SCENARIO / "inventory.yml"), *arguments]
-        done = subprocess.run(
-            argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False
-        )
-        assert done.returncode == rc, done.stdout
-        written = folder / "localhost"
-        return Run(done.returncode, done.stdout, json.loads(written.read_text()) if written.exists() else {})
-
-    return run
+    return partial(run_playbook, SCENARIO / "inventory.yml", tmp_path_factory)
 
 
 # --- looking at the machine -------------------------------------------------------------------------------------------

@@ -1,0 +1,158 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""Unmounting, and the proof that nobody holds the file system any more. Nobody is killed, and nothing is detached lazily."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Dict, List
+
+from ..definition.model import Definition
+from ..node import block, holders, mounts
+from ..node.errors import CommandFailed, NodeError
+from ..node.machine import Machine
+from ..node.mounts import Mount
+from .mount_source import MountSource, describe
+
+_COMMAND_DEADLINE = 60.0
+_FREE_WITHIN = 3.0
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
+
+
+class MountRelease:
+    """The way down of one file system. `patience` is how long to wait for those who still use it, in seconds."""
+
+    def __init__(self, machine: Machine, service: Definition, rid: str, source: MountSource, mnt: str, patience: float):
+        self._machine = machine
+        self._service = service
+        self._rid = rid
+        self._source = source
+        self._mnt = mnt
+        self._patience = patience
+
+    def release(self) -> bool:
+        """Unmount what is declared and prove that it is free; whether there was anything to unmount. Raises NodeError.
+
+        A file system that is not mounted here, but held by somebody elsewhere, is not released either.
+        """
+        table = mounts.table()
+        ours = self._ours(table)
+        if ours:
+            self._refuse(table, ours)
+            for mount in [*self._self_binds(table, ours[-1]), *reversed(ours)]:
+                self._umount(mount)
+        if not self._machine.run.check_mode:
+            self.prove()
+        return bool(ours)
+
+    def prove(self) -> Dict[str, str]:
+        """The evidence of the release, by kind. Raises NodeError with the names of those who hold it."""
+        left = self._ours(mounts.table())
+        if left:
+            raise NodeError("%s is still mounted on %s" % (describe(left[-1]), self._mnt))
+        device = self._source.device() if self._source.is_block else ""
+        if device and not block.wait_until_free(device, _FREE_WITHIN):
+            users = holders.of_device(*block.number(device))
+            raise NodeError(
+                "%s is not mounted on %s any more and still in use: %s; end that, then stop again"
+                % (device, self._mnt, "; ".join(users) or "by whom cannot be seen from here")
+            )
+        evidence = {"mounts": self._no_mount_left()}
+        if device:
+            evidence["device"] = "an exclusive open of %s succeeded" % device
+        elif self._source.is_block:
+            evidence["device"] = "%s is not on this node" % self._source.declared
+        return evidence
+
+    # Parts
+
+    def _ours(self, table: List[Mount]) -> List[Mount]:
+        """The mounts of the declared device on the declared mount point, the top one last."""
+        return [mount for mount in table if mount.point == self._mnt and self._source.is_mounted_as(mount, table)]
+
+    def _refuse(self, table: List[Mount], ours: List[Mount]) -> None:
+        """Raise NodeError, before the first change, for mounts on top of it or in it that are not its own."""
+        top = mounts.on_top(self._mnt, table)
+        if top is None:
+            above = mounts.carrying(self._mnt, table)
+            raise NodeError(
+                "the mount on %s is hidden by %s on %s: unmount that first"
+                % (self._mnt, describe(above), above.point if above else "?")
+            )
+        if top not in ours:
+            raise NodeError("%s is mounted on top of it, on %s: unmount that first" % (describe(top), self._mnt))
+        own = self._self_binds(table, ours[-1])
+        strangers = [
+            mount for mount in mounts.below(self._mnt) if mount not in own and not self._will_be_gone(mount.point)
+        ]
+        if strangers:
+            names = ", ".join("%s on %s" % (describe(mount), mount.point) for mount in strangers[:5])
+            raise NodeError("other file systems are mounted in it: %s; unmount them first" % names)
+
+    def _self_binds(self, table: List[Mount], own: Mount) -> List[Mount]:
+        """Folders of the file system that are mounted on themselves, deepest first: what a killed dockerd leaves behind."""
+        return [
+            mount
+            for mount in mounts.below(self._mnt)
+            if mount.device == own.device
+            and mount.root == os.path.normpath(os.path.join(own.root, os.path.relpath(mount.point, own.point)))
+            and not self._will_be_gone(mount.point)
+        ]
+
+    def _will_be_gone(self, point: str) -> bool:
+        """Whether, in check mode, a step before this one would have unmounted it: a deeper resource, or the daemon."""
+        if not self._machine.run.check_mode:
+            return False
+        points = [resource.values["mnt"] for resource in self._service.resources if resource.group == "fs"]
+        places = [place for place in points if place != self._mnt] + [self._service.values["docker_data_dir"] or "-"]
+        return any((point + "/").startswith(place + "/") for place in places)
+
+    def _umount(self, mount: Mount) -> None:
+        """Unmount one mount; one that is busy is tried again until the patience ends."""
+        end = time.monotonic() + self._patience
+        pauses = iter(_PAUSES)
+        pause = 0.0
+        while True:
+            try:
+                self._machine.run.change(["umount", mount.point], _COMMAND_DEADLINE, self._rid)
+                return
+            except CommandFailed as error:
+                gone = all(other.id != mount.id for other in mounts.table())
+                if gone:
+                    return
+                if "busy" not in error.stderr:
+                    raise NodeError("%s cannot be unmounted: %s" % (mount.point, error)) from error
+                left = end - time.monotonic()
+                if left <= 0:
+                    users = holders.of_mount(mount) or ["by whom cannot be seen from here"]
+                    raise NodeError(
+                        "%s cannot be unmounted, it is in use: %s; end them, then stop again"
+                        % (mount.point, "; ".join(users))
+                    ) from error
+            pause = next(pauses, pause)
+            time.sleep(min(pause, left))
+
+    def _no_mount_left(self) -> str:
+        """That no mount namespace has it, in words. Raises NodeError with the processes in those that do."""
+        namespaces, own = mounts.namespaces(), mounts.table()
+        number = self._source.number() if self._source.is_block else ""
+        for pid, table in namespaces.values():
+            for mount in table:
+                if self._is_left(mount, number, own):
+                    raise NodeError(
+                        "%s is still mounted on %s, in the mount namespace of %s"
+                        % (describe(mount), mount.point, holders.who(pid))
+                    )
+        count = len(namespaces)
+        return "not mounted in %s" % (
+            "the only mount namespace" if count == 1 else "any of %d mount namespaces" % count
+        )
+
+    def _is_left(self, mount: Mount, number: str, own: List[Mount]) -> bool:
+        """Whether it is the device, anywhere, or what has no device, at the same mount point. `own` are our mounts."""
+        if self._source.is_block:
+            return bool(number) and number in mounts.device_numbers(mount)
+        return mount.point == self._mnt and self._source.is_mounted_as(mount, own)

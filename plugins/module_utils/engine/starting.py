@@ -1,0 +1,165 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""Starting a service: ask everything first, then go up in order, and take back what was done when it does not work."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from ..drivers.base import NOT_APPLICABLE, STANDBY_UP, UNDEF, UP, Driver, Status
+from ..drivers.container import Container
+from ..drivers.dockerd import Dockerd
+from ..node.errors import NodeError
+from .footing import STANDING
+from .instance import Instance
+from .steps import ActionFailed, Steps
+
+_OPERATIONAL = (UP, STANDBY_UP, NOT_APPLICABLE)
+_CHECKERS = 8
+
+
+class Starting(Steps):
+    """The start of a service."""
+
+    def __init__(self, instance: Instance, rids: Sequence[str], states: Dict[str, Status]):
+        super().__init__(instance, rids, states)
+        self.verified: Optional[Dict[str, Status]] = None
+        """What was read at the end of a start, when nothing was changed after it."""
+        self._undo: List[Tuple[str, Callable[[], bool]]] = []
+        self._daemon_lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the resources in order. Raises ActionFailed after taking back what was changed."""
+        drivers = self._willing([driver for driver in self._chosen if self._acts_on(driver)])
+        try:
+            self._each(drivers, self._start_one)
+            if self.changed and not self._check_mode:
+                self._verify_up(drivers)
+        except ActionFailed as failure:
+            self.verified = None
+            raise ActionFailed("%s; %s" % (failure, self._roll_back())) from failure
+
+    # Before the first change
+
+    def _willing(self, drivers: List[Driver]) -> List[Driver]:
+        """The resources to start. Everything that is not up is asked before the first change; one refusal ends the start."""
+        for driver in drivers:
+            state = self._states[driver.rid]
+            if state.state == UNDEF and not driver.values["optional"]:
+                raise ActionFailed("%s: its status cannot be told: %s" % (driver.rid, state.remarks[0].text))
+        rising = [driver for driver in drivers if self._state(driver) not in (UP, STANDBY_UP)]
+        for driver in rising:
+            self.instance.machine.outlook.expect(*driver.provides())
+        refusals = self._refusals(drivers, rising)
+        for driver in drivers:
+            if driver.rid in refusals:
+                with self._tolerant(driver):
+                    self._refuse(driver, refusals[driver.rid])
+        return [driver for driver in drivers if driver.rid not in refusals]
+
+    def _refusals(self, drivers: List[Driver], rising: List[Driver]) -> Dict[str, str]:
+        """Why resources cannot be started, by rid. They are asked side by side: a probe of the network takes its time."""
+
+        def ask(driver: Driver) -> str:
+            reason = self._unmet(driver, "start", drivers) or self._unfounded(driver, rising)
+            if not reason and driver.imagined is None:
+                try:
+                    driver.check_start()
+                except (NodeError, OSError) as error:
+                    reason = str(error)
+            return reason
+
+        if not rising:
+            return {}
+        first = next((driver for driver in rising if isinstance(driver, Container)), None)
+        with ThreadPoolExecutor(max_workers=min(_CHECKERS, len(rising) + 1)) as pool:
+            daemon = pool.submit(self._ask_daemon) if first else None
+            answers = dict(zip([driver.rid for driver in rising], pool.map(ask, rising)))
+            if first and daemon and daemon.result():
+                answers[first.rid] = daemon.result()
+        return {rid: answer for rid, answer in answers.items() if answer}
+
+    def _ask_daemon(self) -> str:
+        daemon = self.instance.daemon
+        try:
+            if daemon.look(1.0).state != UP:
+                daemon.check_start()
+        except (NodeError, OSError) as error:
+            return str(error)
+        return ""
+
+    def _unfounded(self, driver: Driver, rising: Sequence[Driver] = ()) -> str:
+        """What a resource stands on and is not up, nor comes up before it in this start; an empty string when all is well."""
+        order = self.instance.drivers.index
+        for below in self._footing.of(driver):
+            if below in rising:
+                if order(below) > order(driver):
+                    return "needs %s, which starts later: change their order" % below.rid
+                continue
+            state = self._true_state(below)
+            if state not in STANDING:
+                return "needs %s (%s), which is %s: start it, too" % (below.rid, below.label(), state)
+        return ""
+
+    # Going up
+
+    def _start_one(self, driver: Driver) -> None:
+        self._refuse(driver, self._unmet(driver, "start") or self._unfounded(driver))
+        if isinstance(driver, Container):
+            self._start_daemon(driver)
+        undo = (driver.rid, driver.undo_start)
+        self._undo.append(undo)
+        if self._attempt(driver.rid, driver.start):
+            self.changed = True
+        else:
+            self._undo.remove(undo)
+            self._journal.remark(driver.rid, "%s is already up" % driver.label())
+        self._reached[driver.rid] = UP
+
+    def _start_daemon(self, driver: Driver) -> None:
+        daemon = self.instance.daemon
+        with self._daemon_lock:
+            was_up = daemon.look(1.0).state == UP
+            if not isinstance(daemon, Dockerd):
+                return
+            if not was_up and not self._check_mode:
+                self._attempt(driver.rid, lambda: self._footing.check_data_root(daemon.data_root))
+            if not self._attempt(driver.rid, daemon.start):
+                return
+            self.changed = True
+            if not was_up:
+                self._undo.append(("docker daemon", lambda: self._stop_idle_daemon(daemon)))
+
+    def _verify_up(self, drivers: List[Driver]) -> None:
+        """Read everything again: a start that leaves a resource anything but up has failed."""
+        self.verified = self.instance.read()
+        for driver in drivers:
+            state = self.verified[driver.rid]
+            if state.state not in _OPERATIONAL and not driver.values["optional"]:
+                reason = "; ".join(remark.text for remark in state.remarks)
+                raise ActionFailed(
+                    "%s: is %s after the start%s" % (driver.rid, state.state, ": " + reason if reason else "")
+                )
+
+    # Taking back
+
+    def _roll_back(self) -> str:
+        """Take back, in the opposite order, what this run has changed; what was done, in words."""
+        if self._undo and not self.instance.definition.values["rollback"]:
+            return "what was started stays (rollback is false)"
+        done: List[str] = []
+        for name, undo in reversed(self._undo):
+            try:
+                done += [name] * undo()
+            except (NodeError, OSError) as error:
+                self._journal.remark(name, "cannot be taken back: %s" % error, "error")
+                return "taken back: %s; NOT taken back: %s: %s" % (", ".join(done) or "nothing", name, error)
+        return "taken back: %s" % ", ".join(done) if done else "nothing had been changed"
+
+    @staticmethod
+    def _stop_idle_daemon(daemon: Dockerd) -> bool:
+        return (daemon.look().state != UP or not daemon.running_containers()) and daemon.stop()

@@ -1,0 +1,126 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""Stopping a service: down in order, no further than to the first failure, and with a proof of every release."""
+
+from __future__ import annotations
+
+from typing import List, Sequence, Set
+
+from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_DOWN, UNDEF, WARN, Driver
+from ..drivers.container import Container
+from ..drivers.dockerd import Dockerd
+from .steps import ActionFailed, Steps
+
+_RELEASED = (DOWN, STANDBY_DOWN, NOT_APPLICABLE)
+
+
+class Stopping(Steps):
+    """The stop of a service."""
+
+    def stop(self, standby: bool = False) -> None:
+        """Stop the resources in the opposite order and prove their release. Raises ActionFailed at the first failure.
+
+        Standby resources stay up unless `standby` is true.
+        """
+        drivers = [driver for driver in reversed(self._chosen) if self._acts_on(driver)]
+        if not standby:
+            drivers = [driver for driver in drivers if not self._stays_up(driver)]
+        self._refuse_to_undermine(drivers)
+        containers = [driver for driver in drivers if isinstance(driver, Container)]
+        if containers or self._takes_data_root(drivers):
+            self._stop_containers(containers, drivers)
+        self._each([driver for driver in drivers if not isinstance(driver, Container)], self._stop_one)
+        if not self._check_mode:
+            self._each(drivers, self._prove)
+
+    def _stays_up(self, driver: Driver) -> bool:
+        if driver.values["standby"]:
+            self._journal.remark(driver.rid, "is standby: left up")
+        return bool(driver.values["standby"])
+
+    def _refuse_to_undermine(self, drivers: Sequence[Driver]) -> None:
+        """Raise ActionFailed, before the first change, when something would stay up without what it stands on."""
+        for driver in drivers:
+            self._refuse(driver, self._unmet(driver, "stop", drivers))
+            if self._state(driver) in _RELEASED:
+                continue
+            for other in self._footing.upon(driver):
+                state = self._true_state(other)
+                if other not in drivers and state not in _RELEASED:
+                    reason = "%s (%s) stands on it and is %s: stop it, too" % (other.rid, other.label(), state)
+                    self._refuse(driver, reason)
+
+    def _takes_data_root(self, drivers: Sequence[Driver]) -> bool:
+        """Whether the stop takes away what the data root of the private daemon lies on.
+
+        Then the daemon ends first, and what one that died has left there is cleared away.
+        """
+        daemon = self.instance.daemon
+        return isinstance(daemon, Dockerd) and any(
+            carrier in drivers for carrier in self._footing.providers(daemon.data_root)
+        )
+
+    def _stop_one(self, driver: Driver) -> None:
+        self._refuse(driver, self._unmet(driver, "stop"))
+        if self._attempt(driver.rid, driver.stop):
+            self.changed = True
+        else:
+            self._journal.remark(driver.rid, "%s is already down" % driver.label())
+        self._reached[driver.rid] = DOWN
+
+    def _prove(self, driver: Driver) -> None:
+        self.evidence[driver.rid] = self._attempt(driver.rid, driver.evidence)
+
+    # Containers and their daemon
+
+    def _stop_containers(self, containers: List[Container], drivers: Sequence[Driver]) -> None:
+        daemon = self.instance.daemon
+        whole = set(containers) == set(self._containers()) or self._takes_data_root(drivers)
+        look = daemon.look()
+        if look.state == UNDEF and isinstance(daemon, Dockerd) and whole:
+            look = self._attempt("docker daemon", daemon.wake)
+            if look.state == UNDEF and look.pid is not None:
+                self._journal.remark("", "%s: it is ended, and its containers with it" % look.reason, "warn")
+                self.changed = self._attempt("docker daemon", daemon.stop) or self.changed
+        self._each(containers, self._stop_one)
+        if isinstance(daemon, Dockerd):
+            self._release_daemon(daemon, containers, whole)
+
+    def _release_daemon(self, daemon: Dockerd, stopped: List[Container], whole: bool) -> None:
+        """End the daemon with its last container. One that people have started in it by hand is named, and not stopped."""
+        running = self._running(daemon, stopped)
+        strangers = sorted(set(running) - self._own_names()) if running else []
+        if not running:
+            if self._attempt("docker daemon", daemon.stop):
+                self.changed = True
+                self._journal.remark("", "no more container handled by the docker daemon: it is shut down")
+            if not self._check_mode:
+                self.evidence["docker daemon"] = self._attempt("docker daemon", daemon.evidence)
+        elif strangers and whole:
+            raise ActionFailed(
+                "docker daemon: is not stopped, because containers that the service does not declare run in it: %s; stop them "
+                "with 'docker --host unix://%s stop NAME', then stop the service again"
+                % (", ".join(strangers), daemon.socket)
+            )
+        else:
+            self._journal.remark("", "the docker daemon stays up for %s" % ", ".join(running))
+
+    def _own_names(self) -> Set[str]:
+        """The names of the service's containers that are not down. A stranger with such a name is none of them."""
+        return {
+            driver.name for driver in self._containers() if self._attempt(driver.rid, driver.status).state != DOWN
+        }
+
+    def _running(self, daemon: Dockerd, stopped: List[Container]) -> List[str]:
+        """The names of what runs in the daemon, or outlived it; in check mode without what would have been stopped."""
+        look = daemon.look()
+        if look.state == UNDEF:
+            raise ActionFailed("docker daemon: %s" % look.reason)
+        if look.state == WARN:
+            return sorted(self._own_names() - {driver.name for driver in stopped})
+        if look.state == DOWN:
+            return []
+        imagined = {driver.name for driver in stopped} if self._check_mode else set()
+        return [name for name in self._attempt("docker daemon", daemon.running_containers) if name not in imagined]

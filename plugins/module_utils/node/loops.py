@@ -1,0 +1,181 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: other collections use its modules and roles.
+"""Loop devices, known by the file behind them: its device and inode, because a path may be renamed, linked or replaced.
+
+Loop devices belong to the whole machine, whatever namespaces there are. The kernel tells in sysfs which are in use;
+losetup(8) tells which file each has.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import time
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Set, Tuple
+
+from . import files
+from .commands import execute
+from .errors import NodeError, Undetermined
+
+COLUMNS = "NAME,BACK-FILE,BACK-INO,BACK-MAJ:MIN,RO,AUTOCLEAR,OFFSET,SIZELIMIT"
+_DEADLINE = 10.0
+_READS = 3
+_PAUSE = 0.1
+_NAME = re.compile(r"loop[0-9]+")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A file, whatever its name: the device of its file system as (major, minor), and its inode."""
+
+    device: Tuple[int, int]
+    inode: int
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop device in use. `vanishes`: it was detached while somebody had it open, and goes away with the last of them."""
+
+    device: str
+    file: str
+    identity: Identity
+    read_only: bool = False
+    vanishes: bool = False
+    whole: bool = True
+
+
+def identity_of(file: str) -> Optional[Identity]:
+    """What tells a file from all others, None when there is no such file. Raises Undetermined."""
+    try:
+        facts = os.stat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise Undetermined("%s cannot be looked at: %s" % (file, error.strerror)) from error
+    return Identity((os.major(facts.st_dev), os.minor(facts.st_dev)), facts.st_ino)
+
+
+def check_file(file: str) -> None:
+    """Raise NodeError unless this is a regular file that only root can change. Its folder is checked elsewhere."""
+    try:
+        facts = os.lstat(file)
+    except FileNotFoundError:
+        raise NodeError("there is no file %s" % file) from None
+    except OSError as error:
+        raise NodeError("%s cannot be used: %s" % (file, error.strerror)) from error
+    if stat.S_ISLNK(facts.st_mode):
+        raise NodeError("%s is a symbolic link: write the real path, %s" % (file, os.path.realpath(file)))
+    if not stat.S_ISREG(facts.st_mode):
+        raise NodeError("%s is not a regular file" % file)
+    if facts.st_uid != 0:
+        raise NodeError("%s belongs to user %d and not to root: its owner could change the disk" % (file, facts.st_uid))
+    if facts.st_mode & 0o022:
+        raise NodeError("%s may be written by others than root (mode %o)" % (file, stat.S_IMODE(facts.st_mode)))
+
+
+def device_of(file: str) -> str:
+    """The loop device of a whole file such as /dev/loop0, an empty string when it has none.
+
+    Raises NodeError when it has several, Undetermined when it cannot be told.
+    """
+    identity = identity_of(file)
+    found = [loop for loop in of_identity(identity) if loop.whole] if identity else []
+    if len(found) > 1:
+        names = ", ".join(loop.device for loop in found)
+        raise NodeError("%s has several loop devices (%s): detach all but one with 'losetup --detach'" % (file, names))
+    return found[0].device if found else ""
+
+
+def of_identity(identity: Identity) -> List[Loop]:
+    """The loop devices of a file. Raises Undetermined."""
+    return [loop for loop in table() if loop.identity == identity]
+
+
+def table() -> List[Loop]:
+    """Every loop device in use. Raises Undetermined when one of them cannot be read."""
+    for attempt in range(_READS):
+        if attempt:
+            time.sleep(_PAUSE)
+        expected = _in_use()
+        if not expected:
+            return []
+        found = _ask_losetup()
+        missing = expected - {os.path.basename(loop.device) for loop in found}
+        if not missing & _in_use():
+            return found
+    raise Undetermined("losetup does not tell which file %s has" % ", ".join(sorted(missing)))
+
+
+def attachment(device: str) -> str:
+    """What tells one attachment of a file to a device from every other: the boot, and the number that the kernel counts up.
+
+    An empty string before Linux 5.15, which has no such number.
+    """
+    boot = files.read_text("/proc/sys/kernel/random/boot_id")
+    number = files.read_text("/sys/block/%s/diskseq" % os.path.basename(device))
+    return "%s %s" % (boot.strip(), number.strip()) if boot and number else ""
+
+
+def next_free(taken: Tuple[str, ...] = ()) -> str:
+    """The device that 'losetup --find' would choose, without making it as losetup would.
+
+    `taken` are those that would be in use by then.
+    """
+    busy = {"/dev/" + name for name in _in_use()} | set(taken)
+    number = 0
+    while "/dev/loop%d" % number in busy:
+        number += 1
+    return "/dev/loop%d" % number
+
+
+def _in_use(folder: str = "/sys/block") -> Set[str]:
+    """The names of the loop devices that have a file, from sysfs."""
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise Undetermined("%s cannot be read: %s" % (folder, error.strerror)) from error
+    return {name for name in names if _NAME.fullmatch(name) and os.path.exists(os.path.join(folder, name, "loop"))}
+
+
+def _ask_losetup() -> List[Loop]:
+    argv = ["losetup", "--list", "--json", "--output", COLUMNS]
+    try:
+        result = execute(argv, _DEADLINE)
+    except NodeError as error:
+        raise Undetermined("the loop devices cannot be read: %s" % error) from error
+    if result.rc != 0:
+        raise Undetermined("the loop devices cannot be read: losetup ended with %d: %s" % (result.rc, result.stderr))
+    return parse(result.stdout)
+
+
+def parse(text: str) -> List[Loop]:
+    """What 'losetup --list --json' says. A device whose file it cannot tell is left out. Raises Undetermined."""
+    if not text.strip():
+        return []
+    try:
+        rows = json.loads(text)["loopdevices"]
+        return [_read(row) for row in rows if row["back-ino"] and row["back-maj:min"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Undetermined("the output of losetup is not understood: %r" % text[:200]) from error
+
+
+def _read(row: Dict[str, object]) -> Loop:
+    major, _colon, minor = str(row["back-maj:min"]).strip().partition(":")
+    return Loop(
+        device=str(row["name"]),
+        file=str(row["back-file"] or ""),
+        identity=Identity((int(major), int(minor)), int(str(row["back-ino"]))),
+        read_only=_flag(row["ro"]),
+        vanishes=_flag(row["autoclear"]),
+        whole=int(str(row["offset"])) == 0 and int(str(row["sizelimit"])) == 0,
+    )
+
+
+def _flag(value: object) -> bool:
+    """Releases before 2.34 write flags as the texts 0 and 1."""
+    return value in (True, "1", "true")
