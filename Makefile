@@ -1,7 +1,7 @@
 # The commands of this checkout. Each one calls one script, which says in its head what it does.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast bench demo demo-clean lint docs build clean
+.PHONY: help setup setup-tests test test-fast bench demo demo-clean lint docs build clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -9,7 +9,10 @@ help: ## show this list
 setup: ## install what is missing: Debian packages, .venv, .build/collections
 	@tools/setup
 
-test: setup ## run every test and check
+setup-tests: ## the same, and what all tests need: disks, file systems, virtual machines
+	@tools/setup --tests
+
+test: setup-tests ## run every test and check
 	@tests/run
 
 test-fast: setup ## run the part that needs no daemon and no root

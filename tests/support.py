@@ -203,6 +203,20 @@ class Service:
             found.append("bridge " + self.bridge)
         if self.table in run("nft", "list", "tables").stdout:
             found.append("table " + self.table)
+        return found + self._disks_and_addresses()
+
+    def _disks_and_addresses(self) -> list[str]:
+        """The addresses, loop devices and mounts of the definition that the machine has."""
+        found = []
+        mounted = [line.split()[4] for line in _lines("/proc/self/mountinfo")]
+        for resource in self.definition.resources:
+            values = resource.values
+            if resource.group == "ip":
+                found += ["address %s on %s" % item for item in places_of(str(values["ipname"]))]
+            elif resource.type == "loop":
+                found += ["loop device %s of %s" % (device, values["file"]) for device in loops_of(values["file"])]
+            elif resource.group == "fs":
+                found += ["mount " + point for point in mounted if (point + "/").startswith(values["mnt"] + "/")]
         return found
 
     def wipe(self) -> None:
@@ -227,6 +241,16 @@ class Service:
             _remove(path)
         run("ip", "link", "delete", "dev", self.bridge, check=False)
         run("nft", "delete table ip %s" % self.table, check=False)
+        for item in reversed(self._disks_and_addresses()):
+            kind, _space, rest = item.partition(" ")
+            if kind == "mount":
+                run("umount", "--lazy", rest, check=False)
+        for item in self._disks_and_addresses():
+            words = item.split()
+            if words[0] == "loop":
+                run("losetup", "--detach", words[2], check=False)
+            elif words[0] == "address":
+                run("ip", "address", "delete", words[1], "dev", words[3], check=False)
 
     def _is_daemon(self, argv: tuple[str, ...]) -> bool:
         return os.path.basename(argv[0]) == "dockerd" and self.data_root in argv
@@ -318,6 +342,22 @@ def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
             return found
         assert time.monotonic() < end, "did not come to pass within %g s" % seconds
         time.sleep(0.05)
+
+
+def places_of(address: str) -> list[tuple[str, str]]:
+    """Where an address is: with its prefix length, and the interface."""
+    return [
+        ("%s/%d" % (address, entry["prefixlen"]), link["ifname"])
+        for link in json.loads(run("ip", "-json", "address").stdout)
+        for entry in link.get("addr_info", [])
+        if entry.get("local") == address
+    ]
+
+
+def loops_of(file: str) -> list[str]:
+    """The loop devices of a file, also when it was removed meanwhile."""
+    lines = run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").stdout.splitlines()
+    return [line.split()[0] for line in lines if line.partition(" ")[2].split("\\x20(deleted)")[0] == file]
 
 
 def _lines(path: str) -> list[str]:

@@ -115,8 +115,10 @@ def test_check_mode_foretells(service: Service) -> None:
         assert foretold["changed"] == done["changed"]
 
 
-@pytest.mark.parametrize("state", ["started", "stopped", "restarted"])
-@pytest.mark.parametrize("ending", ["started", "stopped"])
+@pytest.mark.parametrize(
+    ("state", "ending"),
+    [("started", "started"), ("started", "stopped"), ("stopped", "started"), ("restarted", "stopped")],
+)
 def test_killed_before_each_change(make_vg: MakeVg, disks: Disks, state: str, ending: str) -> None:
     """The status tells the truth, a start converges, a stop takes the tag away."""
     for at in count(1):

@@ -305,7 +305,7 @@ DISK_LV = Table(
         DISK_VG.keywords["type"],
         Keyword("name", WORD, "The logical volume.", required=True),
         Keyword("vg", WORD, "The volume group.", required=True, old=("vgname",)),
-        Keyword("size", WORD, "The size, for provisioning: such as C(10g), or C(50%FREE), C(80%VG), C(100%PVS)."),
+        Keyword("size", STRING, "The size, for provisioning: such as C(10g), or C(50%FREE), C(80%VG), C(100%PVS)."),
         Keyword("create_options", WORDS, "More options for C(lvcreate).", default=()),
     )
     + EVERY_RESOURCE

@@ -32,8 +32,6 @@ class LoopDevice(Driver):
         super().__init__(definition, service, machine, daemon)
         self.file: str = self.values["file"]
         self._run = machine.run
-        self._had = ""
-        """In check mode: the device before an imagined stop. A start would get it again."""
         self._made = False  # in check mode: provision would have made the file
 
     def label(self) -> str:
@@ -164,8 +162,8 @@ class LoopDevice(Driver):
 
     def _imagine_attached(self) -> None:
         outlook, others = self.machine.outlook, self.service.resources
-        taken = tuple(outlook.device(other.values["file"]) for other in others if other.type == "loop")
-        outlook.imagine_device(self.file, self._had or loops.next_free(taken))
+        taken = [outlook.device(other.values["file"]) for other in others if other.type == "loop"]
+        outlook.imagine_device(self.file, loops.next_free(taken, outlook.released))
         self.imagined = UP
 
     # Stopping
@@ -178,7 +176,7 @@ class LoopDevice(Driver):
         for loop in here + left:
             self._detach(loop)
         if self._run.check_mode:
-            self._had = here[0].device if here else ""
+            self.machine.outlook.released.update(loop.device for loop in here)
             self.imagined = DOWN
         else:
             self.machine.record.put("loops", self.rid, None)
@@ -217,6 +215,9 @@ class LoopDevice(Driver):
         return {"loop": "no loop device has %s" % self.file}
 
     # Provisioning
+
+    def exists(self) -> bool:
+        return os.path.lexists(self.file)
 
     def provision(self) -> bool:
         size = self.values["size"]

@@ -14,7 +14,7 @@ from ..definition.volumes import volume_size
 from ..node import block, lvm
 from ..node.errors import NodeError
 from ..node.lvm import Group, LogicalVolume
-from ..node.lvm_changes import Changes
+from ..node.lvm_changes import Changes, leaves_inactive
 from ..node.machine import Machine
 from . import volume_group
 from .base import DOWN, UP, WARN, Daemon, Driver, Remark, Status
@@ -141,8 +141,9 @@ class LogicalVolumeDriver(Driver):
         if group is None or reason:
             raise NodeError(reason)
         mark = volume_group.mark(self.service)
-        self._changes.create_volume(self.group, self.name, size, mark, self.values["create_options"] or ())
-        made = LogicalVolume(self.name, "", True, (mark,))
+        options = self.values["create_options"] or ()
+        self._changes.create_volume(self.group, self.name, size, mark, options)
+        made = LogicalVolume(self.name, "", not leaves_inactive(options), (mark,))
         volume_group.imagine(self.machine, replace(group, volumes=(*group.volumes, made)))
         self._verify_made()
         return True
@@ -154,6 +155,9 @@ class LogicalVolumeDriver(Driver):
             raise NodeError("lvcreate has ended well, but there is no volume %s" % self.full_name)
         if volume.active and self.service.node not in group.tags:
             volume_group.deactivate(self.machine, self._changes, group, [self.name])
+
+    def exists(self) -> bool:
+        return self._find()[1] is not None
 
     def unprovision(self) -> bool:
         group, volume = self._find()

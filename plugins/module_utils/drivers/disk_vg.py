@@ -299,6 +299,9 @@ class VolumeGroup(Driver):
             raise NodeError("vgcreate has ended well, but %s" % volume_group.absence(self.name))
         return True
 
+    def exists(self) -> bool:
+        return volume_group.find(self.machine, self.name) is not None
+
     def unprovision(self) -> bool:
         group = volume_group.find(self.machine, self.name)
         if group is None and self._check_mode and self._comes_later():

@@ -167,6 +167,7 @@ class Mount(Driver):
             self.imagined = UP
         else:
             self._verify()
+            self._remember("mnt", [self.mnt])  # that it is there is not to be seen before what carries it is mounted
         self._own()
         return True
 
@@ -212,7 +213,8 @@ class Mount(Driver):
             missing.append(folder)
             folder = os.path.dirname(folder)
         made = self._recorded("folders")
-        if not missing or (self.machine.run.check_mode and made and will_be_carried(self.machine.outlook, self.mnt)):
+        known = bool(made) or self._recorded("mnt") == [self.mnt]
+        if not missing or (self.machine.run.check_mode and known and will_be_carried(self.machine.outlook, self.mnt)):
             return
         self._remember("folders", sorted({*made, *missing}, reverse=True))
         argv = ["install", "-d", "-m", "0755", "-o", "root", "-g", "root", self.mnt]
@@ -254,12 +256,11 @@ class Mount(Driver):
             return False
         now = self._imagined_root() if self.imagined == UP else _read_root(self.mnt)
         wanted = self._wanted(now)
-        if now == wanted:
-            return False
-        self.way_back.append(partial(self._set_root, wanted, now))
-        self._set_root(now, wanted)
+        if now != wanted:
+            self.way_back.append(partial(self._set_root, wanted, now))
+            self._set_root(now, wanted)
         self._remember("root", [wanted.uid, wanted.gid, wanted.mode])
-        return True
+        return now != wanted
 
     def _imagined_root(self) -> Root:
         """The root folder as an earlier start has left it, or as a new file system has it."""

@@ -153,6 +153,11 @@ class MountProvision:
         volume = found.volume(volume_name(self._source.declared, group)) if found else None
         if volume is None or self._tag not in volume.tags:
             return False
+        above = [other.name for other in found.volumes if volume.name in other.below] if found else []
+        if above:
+            raise NodeError(
+                "other volumes depend on %s/%s: %s; remove them first" % (group, volume.name, ", ".join(above))
+            )
         changes = Changes(self._machine.run, self._rid)
         if volume.active:
             changes.deactivate_volumes(group, [volume.name])

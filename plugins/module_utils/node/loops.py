@@ -16,7 +16,7 @@ import re
 import stat
 import time
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from . import files
 from .commands import execute
@@ -121,12 +121,12 @@ def attachment(device: str) -> str:
     return "%s %s" % (boot.strip(), number.strip()) if boot and number else ""
 
 
-def next_free(taken: Tuple[str, ...] = ()) -> str:
+def next_free(taken: Iterable[str] = (), released: Iterable[str] = ()) -> str:
     """The device that 'losetup --find' would choose, without making it as losetup would.
 
-    `taken` are those that would be in use by then.
+    `taken` are those that would be in use by then, `released` those that would not be any more.
     """
-    busy = {"/dev/" + name for name in _in_use()} | set(taken)
+    busy = {"/dev/" + name for name in _in_use()}.difference(released) | set(taken)
     number = 0
     while "/dev/loop%d" % number in busy:
         number += 1

@@ -85,3 +85,10 @@ class Changes:
 def _is_about_wiping(option: str) -> bool:
     """Whether an option of lvcreate says what to wipe, or asks for a type of volume that LVM does not wipe."""
     return option.startswith(("-W", "-Z", "--wipe", "--zero", "--type", "-T", "--thin"))
+
+
+def leaves_inactive(options: Sequence[str]) -> bool:
+    """Whether lvcreate with these options does not activate the new volume."""
+    words = " ".join(options).replace("=", " ").split()
+    pairs = list(zip(words, [*words[1:], ""]))
+    return "-an" in words or any(pair in (("-a", "n"), ("--activate", "n")) for pair in pairs)

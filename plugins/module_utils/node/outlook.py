@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from fnmatch import fnmatchcase
-from typing import Dict, List
+from typing import Dict, List, Set
 
 from .lvm import Group
 
@@ -22,6 +22,8 @@ class Outlook:
     def __init__(self) -> None:
         self._patterns: List[str] = []
         self._devices: Dict[str, str] = {}
+        self.released: Set[str] = set()
+        """The loop devices that check mode has imagined to detach."""
         self.groups: Dict[str, Group] = {}
         """In check mode: volume groups by name, as the changes that were only noted would have left them."""
 
@@ -42,6 +44,7 @@ class Outlook:
     def imagine_device(self, file: str, device: str) -> None:
         """In check mode: take for granted that the loop device of a file would be `device`."""
         self._devices[file] = device
+        self.released.discard(device)
 
     def device(self, file: str) -> str:
         """The loop device that a file is imagined to have, or an empty string."""

@@ -12,7 +12,7 @@ from ansible_collections.dockyard.svc.plugins.module_utils.node import lvm
 from ansible_collections.dockyard.svc.plugins.module_utils.node.commands import Result, Runner
 from ansible_collections.dockyard.svc.plugins.module_utils.node.errors import CommandFailed, Undetermined
 from ansible_collections.dockyard.svc.plugins.module_utils.node.journal import Journal
-from ansible_collections.dockyard.svc.plugins.module_utils.node.lvm_changes import Changes
+from ansible_collections.dockyard.svc.plugins.module_utils.node.lvm_changes import Changes, leaves_inactive
 
 VG_UUID, PV_UUID = "fxPESn-tcPG-Dux3-z2un-1LpH-dW9T-6qxMyL", "oD6NbA-6Jnp-AZqj-7MF3-RC9P-msfP-K1r77t"
 LV_UUID = "eJqjT0-Avd7-2rKZ-8KbR-4TJo-aOzl-q0XXIK"
@@ -306,3 +306,18 @@ def test_paths(group, volume, expected):
 )
 def test_patterns(group, path, expected):
     assert any(fnmatchcase(path, pattern) for pattern in lvm.patterns(group)) is expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], False),
+        (["-an"], True),
+        (["-a", "n"], True),
+        (["--activate=n"], True),
+        (["--activate", "n", "--type", "raid1"], True),
+        (["--activate", "y", "-Zn"], False),
+    ],
+)
+def test_whether_a_new_volume_is_active(options, expected):
+    assert leaves_inactive(options) is expected

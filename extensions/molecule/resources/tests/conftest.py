@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.dockyard.svc.tests.playbooks import run_playbook
 
 SCENARIO = Path(__file__).resolve().parent.parent
-SERVICES = ("shop/web", "six/only", "wiki/web")
+DISKS = ("shop-data.img", "shop-root.img", "wiki.img")
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +32,9 @@ class Machine:
         return {point: mount for point, mount in found.items() if point.startswith("/srv/")}
 
     def loops(self):
-        """The loop device of each file below /srv."""
+        """The loop device of each disk. Loop devices are the whole machine's: others may come and go."""
         listed = self.host.check_output("losetup --list --noheadings --output BACK-FILE,NAME").splitlines()
-        return {Path(line.split()[0]).name: line.split()[-1] for line in listed if line.startswith("/srv/")}
+        return {Path(line.split()[0]).name: line.split()[-1] for line in listed if Path(line.split()[0]).name in DISKS}
 
     def addresses(self):
         """The addresses on every interface but the loopback, with their prefix lengths."""

@@ -1,0 +1,266 @@
+# Copyright: dockyard.svc authors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole services: an address, two disks, a file system in another one, a private daemon, two containers.
+
+What the machine has of them is read here without the code under test. To be used inside tests/sandbox only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+from ansible_collections.dockyard.svc.tests.support import (
+    Service,
+    container,
+    kill,
+    loops_of,
+    places_of,
+    run,
+)
+
+ROOT = "/srv/whole-%s" % uuid.uuid4().hex[:8]
+"""A folder that no other sandbox uses at the same time: loop devices belong to no namespace."""
+UP = ("up", "warn", "stdby up")
+DOWN = ("down", "stdby down")
+WRITES = "trap 'exit 0' TERM; while :; do echo x >>/data/file; sleep 0.1; done"
+SIDE_BY_SIDE = 4
+_number = count(10)
+
+
+class Whole(Service):
+    """One service with everything: `outer` and `inner` are the mount points, `files` the disks."""
+
+    def __init__(self, folder: str, number: int, **sections: Any):
+        self.folder = folder
+        self.outer, self.inner = folder + "/mnt", folder + "/mnt/inner"
+        self.files = [folder + "/outer.img", folder + "/inner.img"]
+        self.address = "10.9.0.%d" % number
+        super().__init__("test/w%d" % number, **{**self.sections(), **sections})
+
+    def sections(self) -> dict[str, Any]:
+        """The definition but for what a test changes."""
+        return {
+            "docker_data_dir": self.inner + "/docker",
+            "ip#1": {"ipname": self.address, "ipdev": "v0"},
+            "disk#1": {"type": "loop", "file": self.files[0], "size": "32m"},
+            "disk#2": {"type": "loop", "file": self.files[1], "size": "128m"},
+            "fs#1": {"type": "ext4", "dev": self.files[0], "mnt": self.outer},
+            "fs#2": {"type": "ext4", "dev": self.files[1], "mnt": self.inner},
+            "container#0": container(
+                command=["sh", "-c", WRITES], volume_mounts=self.outer + "/volume:/data", stop_timeout=3
+            ),
+            "container#1": container(stop_timeout=3),
+        }
+
+    def changed(self, **sections: Any) -> Whole:
+        """The same service with another definition. A section or keyword of None is left out."""
+        raw = {**self.sections(), **sections}
+        return Whole(self.folder, int(self.address.rpartition(".")[2]), **raw)
+
+    def with_keywords(self, rid: str, **keywords: Any) -> Whole:
+        """The same service with other keywords in one section."""
+        return self.changed(**{rid: {**self.sections()[rid], **keywords}})
+
+    def there(self) -> dict[str, bool]:
+        """Which resources the machine has, and the daemon, as the machine tells. None of the daemon's when it is busy."""
+        mounts = json.loads(run("findmnt", "--json", "--list", "--output", "TARGET,SOURCE").stdout)["filesystems"]
+        pairs = {(mount["target"], mount["source"]) for mount in mounts}
+        loops = [loops_of(file) for file in self.files]
+        found = {"ip#1": bool(places_of(self.address)), "disk#1": bool(loops[0]), "disk#2": bool(loops[1])}
+        for rid, mnt, devices in (("fs#1", self.outer, loops[0]), ("fs#2", self.inner, loops[1])):
+            found[rid] = any((mnt, device) in pairs for device in devices)
+        found["daemon"] = bool(self.daemon_pid())
+        names = self._running() if found["daemon"] else []
+        for index in (0, 1):
+            found["container#%d" % index] = self.name(index) in names
+        return {rid: is_there for rid, is_there in found.items() if rid in self.raw or rid == "daemon"}
+
+    def leftovers(self) -> list[str]:
+        """What is in the folder of the service: its disks and mount points."""
+        return os.listdir(self.folder)
+
+    def cut_power(self) -> None:
+        """Take away what does not outlive a power cut: processes, mounts, devices, the address, and what lies in /run."""
+        kill(*[self.container_pid(index) for index in (0, 1)], self.daemon_pid(), *self.helpers())
+        with suppress(AssertionError):
+            kill(*self.helpers())
+        points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
+        places = (self.outer + "/", self.exec_root + "/")
+        for point in reversed([point for point in points if (point + "/").startswith(places)]):
+            run("umount", point)
+        for device in [device for file in self.files for device in loops_of(file)]:
+            run("losetup", "--detach", device)
+        for place, device in places_of(self.address):
+            run("ip", "address", "delete", place, "dev", device)
+        machine = self.machine
+        for path in (machine.socket_folder, machine.private_folder, machine.exec_root):
+            shutil.rmtree(path)
+        assert self.remains() == []
+
+    def _running(self) -> list[str]:
+        end = time.monotonic() + 20
+        while self.daemon_pid() and time.monotonic() < end:
+            done = self.docker("ps", "--format", "{{.Names}}", check=False)
+            if done.returncode == 0:
+                return done.stdout.split()
+            time.sleep(0.1)
+        return []
+
+    def truthful(self) -> dict[str, Any]:
+        """The status, which must agree with what the machine tells."""
+        for _attempt in range(20):
+            before = self.there()
+            status = self.status()
+            if before == self.there():
+                break
+        states = {rid: resource["state"] for rid, resource in status["resources"].items()}
+        for rid, state in states.items():
+            assert state in (UP if before[rid] else DOWN), (rid, before, states, status)
+        if status["daemon"]:
+            assert (status["daemon"]["state"] == "up") == before["daemon"], (before, status["daemon"])
+        if not all(before.values()):
+            assert status["overall"] != "up", status
+        return status
+
+
+@pytest.fixture(scope="session")
+def template() -> Iterator[str]:
+    """A folder with the two disks of a service: file systems with a folder for the volume, and the image of the containers."""
+    folder = ROOT + "/template"
+    os.makedirs(folder)
+    made = Whole(folder, 9, **{"ip#1": None})
+    run("truncate", "--size", "32M", made.files[0])
+    run("truncate", "--size", "128M", made.files[1])
+    for file in made.files:
+        run("mkfs.ext4", "-q", file)
+    try:
+        made.start(rid="fs,disk")
+        os.makedirs(made.outer + "/volume")
+        made.start()
+        made.stop(rid="container")
+        made.start(rid="container#1")
+        made.docker("rm", "--force", made.name(0), made.name(1))
+        os.unlink(made.outer + "/volume/file")
+        made.stop()
+        yield folder
+    finally:
+        made.wipe()
+        shutil.rmtree(ROOT, ignore_errors=True)
+
+
+@pytest.fixture
+def make_whole(wire: None, template: str) -> Iterator[Callable[..., Whole]]:
+    """Makes a service with everything, down, its disks made; sections that are given replace its own."""
+    made: list[Whole] = []
+
+    def one(empty: bool = False, **sections: Any) -> Whole:
+        number = next(_number)
+        folder = "%s/%d" % (ROOT, number)
+        os.makedirs(folder)
+        if not empty:
+            for name in ("outer.img", "inner.img"):
+                run("cp", "--sparse=always", "%s/%s" % (template, name), folder)
+        made.append(Whole(folder, number, **sections))
+        return made[-1]
+
+    yield one
+    for service in made:
+        service.wipe()
+        shutil.rmtree(service.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def whole(make_whole: Callable[..., Whole]) -> Whole:
+    """A service with everything, down."""
+    return make_whole()
+
+
+def fails(whole: Whole, state: str, *words: str, **options: Any) -> dict[str, Any]:
+    """An action fails with one sentence that holds these words, and the status after it is true."""
+    outcome = whole.act(state, **options)
+    assert outcome["failed"], outcome
+    for word in words:
+        assert word in outcome["msg"], outcome["msg"]
+    assert "\n" not in outcome["msg"] and "internal error" not in outcome["msg"], outcome["msg"]
+    whole.truthful()
+    return outcome
+
+
+def refused(whole: Whole, state: str, *words: str, **options: Any) -> None:
+    """An action fails with these words before it has changed anything."""
+    before = everything(whole.folder)
+    assert fails(whole, state, *words, **options)["commands"] == []
+    assert [item for item in everything(whole.folder) if item not in before and ".log" not in str(item)] == []
+
+
+def walk(
+    make_whole: Callable[..., Whole],
+    state: str,
+    before: Callable[[Whole], object],
+    then: Callable[[Whole], None],
+    at_least: int,
+    empty: bool = False,
+) -> None:
+    """Kill an action before its first, second, ... change until it ends by itself; after each the status is true.
+
+    `at_least` is how many changes the action must have.
+    """
+
+    def cut(at: int, whole: Whole) -> bool:
+        before(whole)
+        killed = whole.module(state, {"DOCKYARD_FAULT_AT": str(at)}, confirm=[whole.path]).wait() == -signal.SIGKILL
+        whole.truthful()
+        then(whole)
+        return killed
+
+    killed: list[bool] = []
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        while all(killed):
+            numbers = range(len(killed) + 1, len(killed) + 1 + SIDE_BY_SIDE)
+            killed += pool.map(cut, numbers, [make_whole(empty) for _number in numbers])
+    changes = killed.index(False)
+    assert changes >= at_least and not any(killed[changes:]), killed
+
+
+def everything(*folders: str) -> list[Any]:
+    """All that an action could change: every file with its time and size, mounts, addresses, routes, loop devices, rules."""
+    found: list[Any] = []
+    for words in (
+        ("findmnt", "--list", "--noheadings", "--output", "TARGET,SOURCE,OPTIONS"),
+        ("ip", "-json", "address"),
+        ("ip", "route", "show", "table", "all"),
+        ("ip", "rule"),
+        ("nft", "list", "ruleset"),
+    ):
+        found.append(run(*words).stdout)
+    loops = run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").stdout.splitlines()
+    found.append([line for line in loops if ROOT in line])
+    for folder in ("/run/dockyard", "/var/lib/dockyard", "/var/log/dockyard", *folders):
+        for parent, names, files in os.walk(folder):
+            names[:] = [name for name in names if name not in ("x", "docker", "volume")]
+            for path in [parent, *(os.path.join(parent, name) for name in files)]:
+                facts = os.lstat(path)
+                found.append((path, facts.st_mtime_ns, facts.st_size, facts.st_mode, facts.st_uid))
+    return sorted(found, key=str)
+
+
+def commands(outcome: dict[str, Any]) -> list[str]:
+    """The commands of an action. Pids, ids, and the number of the next loop device are not known before."""
+    return [
+        re.sub(r"/dev/loop[0-9]+", "/dev/loopN", re.sub(r"(kill -\w+|stop -t \d+|start|rm) [0-9a-f]*$", r"\1", item["cmd"]))
+        for item in outcome["commands"]
+    ]
+
