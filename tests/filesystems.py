@@ -121,6 +121,11 @@ def claiming(device: str) -> contextlib.AbstractContextManager[int]:
     return process("import os, sys\nos.open(sys.argv[1], os.O_RDWR | os.O_EXCL)", device)
 
 
+def opening(device: str) -> contextlib.AbstractContextManager[int]:
+    """A process that has a device open and leaves it to others as well, as a virtual machine has."""
+    return process("import os, sys\nos.open(sys.argv[1], os.O_RDWR)", device)
+
+
 def working_in(folder: str) -> contextlib.AbstractContextManager[int]:
     """A process that works in a folder."""
     return process("import os, sys\nos.chdir(sys.argv[1])", folder)

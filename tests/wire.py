@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any, Callable, Iterator
 
 import pytest
-from ansible_collections.dockyard.svc.tests.support import Service, run
+from ansible_collections.dockyard.svc.tests.support import Service, run, wait_for
 
 PEER = "peer"
 _number = count(1)
@@ -47,6 +47,7 @@ def wire() -> Iterator[None]:
         ip("link", "set", "lo", "up", peer=peer)
         ip("address", "add", "10.9.0.%d/24" % host, "dev", device, peer=peer)
         ip("address", "add", "fd09::%d/64" % host, "dev", device, "nodad", peer=peer)
+    wait_for(lambda: json.loads(ip("-json", "link", "show", "dev", "v0"))[0]["operstate"] == "UP")
     yield
     ip("link", "delete", "v0", check=False)
     ip("netns", "delete", PEER)

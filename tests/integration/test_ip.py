@@ -98,12 +98,41 @@ def test_address_of_the_session(make_ip: Callable[..., Service], monkeypatch: py
     refused(service.act("started"), "this session")
     refused(service.act("stopped"), "this session")
     monkeypatch.delenv("SSH_CONNECTION")
-    assert service.start()["commands"] == []
+    assert service.start()["status"]["overall"] == "up"
     monkeypatch.setenv("SSH_CONNECTION", "10.9.0.2 40000 ::ffff:10.9.0.5 22")
     assert service.start()["status"]["overall"] == "up"
     refused(service.act("stopped"), "this session")
     monkeypatch.setenv("SSH_CONNECTION", "10.9.0.2 40000 10.9.0.1 22")
     service.stop()
+
+
+def test_address_that_was_there_before(make_ip: Callable[..., Service]) -> None:
+    """It is not the service's before a start has asked the neighbours, taken it over and announced it."""
+    service = make_ip()
+    ip("address", "add", "10.9.0.5/24", "dev", "v0")
+    assert service.state("ip#1") == "warn" and "not added by this service" in service.remarks("ip#1")
+    refused(service.act("stopped"), "has not added it", "ip address delete 10.9.0.5/24 dev v0")
+    ip("address", "add", "10.9.0.5/24", "dev", "v1", peer=True)
+    refused(service.act("started"), "in use")
+    assert "10.9.0.5/24" in have()
+    ip("address", "delete", "10.9.0.5/24", "dev", "v1", peer=True)
+    outcome = service.start()
+    assert [line.partition(" -c")[0] for line in commands(outcome)] == ["arping -D", "arping -U"]
+    assert service.state("ip#1") == "up" and service.start()["commands"] == []
+    service.stop()
+    assert "10.9.0.5/24" not in have()
+
+
+def test_address_of_another_service(make_ip: Callable[..., Service]) -> None:
+    """Teams that know nothing of each other's definitions may name one address: the first has it."""
+    first, second = make_ip(), make_ip()
+    first.start()
+    for state in ("started", "stopped"):
+        refused(second.act(state), "the service %s of this node has it" % first.machine.slug)
+    assert first.state("ip#1") == "up"
+    first.stop()
+    second.start()
+    second.stop()
 
 
 # Removal

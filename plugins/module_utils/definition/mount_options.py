@@ -25,7 +25,7 @@ _OTHER_ACTIONS = {
     "fake": "mounts nothing",
 }
 _PROPAGATION = re.compile(r"(make-)?r?(shared|slave|private|unbindable)")
-_OPTION = re.compile(r"[A-Za-z0-9_.:@=+%/^~!?*()\[\]{}&#;\"'<>|$ -]+")
+_OPTION = re.compile(r"[A-Za-z0-9_.:@=+%/^~!?*()\[\]{}#-]+")
 _TAG = re.compile(r"(UUID|LABEL)=[A-Za-z0-9_.:+-]+")
 _NFS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9_.-]*):(/[!-~]*)")
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_.:@+=,~-]+)+")

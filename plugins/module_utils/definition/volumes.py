@@ -65,6 +65,11 @@ def node_refusal(node: str, shared: bool) -> str:
     """
     if not _TAG.fullmatch(node):
         return "the name of the node, %s, cannot be a tag of LVM, which marks who uses a volume group" % quoted(node)
+    if shared and node.startswith("localhost"):
+        return (
+            "the name of the node, %s, is that of every node: the tag on a shared volume group would keep nobody out; give it "
+            "a host name in the inventory" % quoted(node)
+        )
     if shared and any(char in NO_HOST for char in node):
         return (
             "the name of the node, %s, holds one of %s: other nodes would not take its tag on a volume group for a node; "

@@ -62,7 +62,7 @@ class Driver(ABC):
         self.imagined: Optional[str] = None
         """The state that check mode has brought the resource to."""
         self.way_back: List[Callable[[], object]] = []
-        """How to take back each change that `start` has made in this run, oldest first."""
+        """How to take back each change that `start` has made in this run, oldest first; False means: it was not made."""
 
     @abstractmethod
     def label(self) -> str:
@@ -91,15 +91,19 @@ class Driver(ABC):
     def start(self) -> bool:
         """Bring the resource up; whether anything was changed. Raises NodeError."""
 
+    def settle(self) -> None:
+        """Wait for what `start` has left to finish in the background. No container starts before. Raises NodeError."""
+        return
+
     @abstractmethod
     def stop(self) -> bool:
         """Bring the resource down and prove it; whether anything was changed. Raises NodeError."""
 
     def undo_start(self) -> bool:
         """Take back what `start` changed in this run, newest first; whether there was anything."""
-        changed = bool(self.way_back)
+        changed = False
         while self.way_back:
-            self.way_back.pop()()
+            changed = self.way_back.pop()() is not False or changed
         return changed
 
     def evidence(self) -> Dict[str, str]:

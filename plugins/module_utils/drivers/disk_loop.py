@@ -14,7 +14,7 @@ import os
 from typing import Dict, List, Optional, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
-from ..node import block, files, holders, loops, processes
+from ..node import block, files, filesystems, holders, loops, processes
 from ..node.errors import NodeError
 from ..node.loops import Identity, Loop
 from ..node.machine import Machine
@@ -110,6 +110,7 @@ class LoopDevice(Driver):
     # Starting
 
     def check_start(self) -> None:
+        filesystems.require("losetup")
         if not self._comes_later():
             self._refuse(*self._loops())
 

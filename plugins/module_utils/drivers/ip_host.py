@@ -10,6 +10,7 @@ arrival is announced. A stop takes away this one address and nothing else.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Callable, Dict, List, Optional
 
@@ -42,6 +43,8 @@ class IpHost(Driver):
         self._gone: Optional[IpAddress] = None
         self._released: Optional[IpAddress] = None
         self._closed: Optional[PolicyRoute] = None
+        self._announcing: Optional[Callable[[], None]] = None
+        self._note_announced: Callable[[], None] = lambda: None
 
     def label(self) -> str:
         return "%s@%s" % (self.values["ipname"], self.values["ipdev"])
@@ -98,6 +101,9 @@ class IpHost(Driver):
     def _problems(self, view: View, link: Link, entry: Address) -> List[str]:
         """What is not as it should be with the address on its interface."""
         problems = [view.foreign(link, entry), self._wire_problem(link), self._differs(view, link, entry)]
+        if not view.recorded and not problems[0]:
+            text = "was not added by this service: a start takes it over, when nobody else has it"
+            problems.append(self._claimed(view) or text)
         if view.recorded and not view.recorded.announced:
             problems.append("its start was interrupted before it was announced: a start goes on from here")
         way_out = self._way_out(view)
@@ -159,7 +165,7 @@ class IpHost(Driver):
             self._check_present(view, link, view.entry)
         if view.address.version == 6 and not addresses.has_ipv6(link.name):
             raise NodeError("IPv6 is switched off on %s (net.ipv6.conf.%s.disable_ipv6)" % (link.name, link.name))
-        if view.entry is None or "dadfailed" in view.entry.flags:
+        if view.entry is None or view.recorded is None or "dadfailed" in view.entry.flags:
             Wire(self._run, self.rid, link, view.address, view.links).ask()
 
     def _link(self, view: View) -> Link:
@@ -186,11 +192,21 @@ class IpHost(Driver):
 
     def _check_present(self, view: View, link: Link, entry: Address) -> None:
         """Refuse to take an address that is there already for the service's own when it is not."""
-        reason = view.foreign(link, entry) or self._differs(view, link, entry)
+        reason = view.foreign(link, entry) or self._claimed(view) or self._differs(view, link, entry)
         if not reason and not view.recorded and view.address == entry_address():
             reason = "this session came in through it: it is the node's own"
         if reason:
             raise NodeError("%s: %s" % (view.address, reason))
+
+    def _claimed(self, view: View) -> str:
+        """Which other service of this node has the address by its own record, in words; empty when none has."""
+        if view.recorded:
+            return ""
+        for slug, entries in self.machine.others(_SECTION):
+            recorded = filter(None, map(Recorded.read, entries.values()))
+            if any(other.address == view.address for other in recorded):
+                return "the service %s of this node has it" % slug
+        return ""
 
     def start(self) -> bool:
         if self.imagined == UP:
@@ -202,8 +218,6 @@ class IpHost(Driver):
                 self._check(view)
             self._bring_up(view)
             changed = True
-        elif view.recorded is None and view.link and view.entry:
-            self._record(view, view.link, view.entry.prefix, True)
         self.imagined = UP if self._run.check_mode else None
         return changed
 
@@ -221,20 +235,36 @@ class IpHost(Driver):
         fresh = view.entry is None or "dadfailed" in view.entry.flags
         interrupted = bool(view.recorded and not view.recorded.announced)
         before = None if interrupted else self.machine.record.get(_SECTION, self.rid)
-        self._record(view, link, prefix, not (fresh or interrupted))
+        self._record(view, link, prefix, not (fresh or interrupted or view.recorded is None))
         self.way_back.append(lambda: self.machine.record.put(_SECTION, self.rid, before))
         if fresh:
             self._add(view, link, prefix)
         elif interrupted:
             self.way_back.append(partial(self._removal.remove, link.name, view.address))
+        if not (fresh or interrupted or view.recorded is None):
+            self._route(view)
+            self._record(view, link, prefix, True)
+            return
         wire = Wire(self._run, self.rid, link, view.address, view.links)
-        if fresh or interrupted:
-            self._or_give_up(partial(wire.wait_until_usable, lambda: self._look().entry))
+        self._or_give_up(wire.ask_again)
         self._route(view)
-        if fresh or interrupted:
-            self._or_give_up(wire.announce)
-        self._record(view, link, prefix, True)
+        self._announcing = wire.announce(lambda: self._look().entry)
+        self._note_announced = lambda: self._record(view, link, prefix, True)
         self._gone = None
+
+    def settle(self) -> None:
+        """Wait until the address is announced: what uses it must not start before the neighbours know where it is."""
+        if self._announcing:
+            self._or_give_up(self._announcing)
+            self._announcing = None
+            self._note_announced()
+
+    def undo_start(self) -> bool:
+        if self._announcing:
+            with suppress(NodeError):
+                self._announcing()
+            self._announcing = None
+        return super().undo_start()
 
     def _record(self, view: View, link: Link, prefix: int, announced: bool) -> None:
         way_out = self._way_out(view)
@@ -323,9 +353,14 @@ class IpHost(Driver):
         own = [link for link in holders if link.name in devices]
         for link in own:
             for entry in link.find(view.address):
-                reason = view.foreign(link, entry)
+                reason = view.foreign(link, entry) or self._claimed(view)
                 if not reason and view.address == entry_address():
                     reason = "this session came in through it, and would end with it: come in through another address"
+                if not reason and not view.recorded:
+                    reason = (
+                        "this service has not added it, or the record of that is lost; when it is the service's, remove it "
+                        "with 'ip address delete %s dev %s'" % (entry, link.name)
+                    )
                 if reason:
                     raise NodeError("%s is not removed: %s" % (view.address, reason))
         return [own, [link for link in holders if link not in own]]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Callable, List, Optional
 
 from ..node import addresses, neighbours
@@ -36,50 +37,54 @@ class Wire:
         else:
             self._run.journal.remark(self._rid, "checking %s availability" % self._address)
             try:
-                holder = neighbours.ask(self._link, self._address, self._own)
+                self._refuse(neighbours.ask)
             except OSError as error:
                 raise NodeError(
                     "whether another machine has %s cannot be asked on %s: %s"
                     % (self._address, self._link.name, error.strerror or error)
                 ) from error
-            if holder:
-                raise self._conflict("by the machine with the MAC address %s" % holder)
 
-    def wait_until_usable(self, entry: Callable[[], Optional[Address]]) -> None:
-        """Ask again, now that the address is there: somebody may have taken it in the same moment. `entry` reads it.
+    def ask_again(self) -> None:
+        """Ask once more, now that the address is there: somebody may have taken it in the same moment. Raises NodeError.
 
-        For IPv6 the kernel asks, and before it is done nothing can use the address (RFC 4862). Raises NodeError.
+        For IPv6 the kernel asks, and `announce` waits for it.
         """
-        if self._address.version == 6:
-            self._wait_for_kernel(entry)
-        elif self._link.asks_neighbours:
-            self._talk(["arping", "-D", "-c", "1", "-I", self._link.name, str(self._address)], neighbours.ask_again)
+        if self._address.version == 4 and self._link.asks_neighbours:
+            argv = ["arping", "-D", "-c", "1", "-I", self._link.name, str(self._address)]
+            self._run.do(argv, lambda: self._refuse(neighbours.ask_again), self._rid)
 
-    def announce(self) -> None:
-        """Tell the neighbours. Raises NodeError when that cannot be sent, or when somebody objects."""
+    def announce(self, entry: Callable[[], Optional[Address]]) -> Callable[[], None]:
+        """Begin to tell the neighbours; for IPv6, as soon as the kernel finds it unique (RFC 4862). `entry` reads the address.
 
-        def tell(link: Link, address: IpAddress, own: List[str]) -> str:
-            return neighbours.announce(link, address, own, addresses.is_router(link.name))
+        What is returned waits for the end. It raises NodeError when nothing can be sent, or when somebody objects.
+        """
 
-        if not self._link.asks_neighbours:
-            return
+        def tell() -> None:
+            if self._address.version == 6:
+                self._wait_for_kernel(entry)
+            if self._link.asks_neighbours:
+                router = addresses.is_router(self._link.name)
+                self._refuse(partial(neighbours.announce, router=router))
+
+        argv = ["ndsend", str(self._address), self._link.name]
         if self._address.version == 4:
             count = str(len(neighbours.ANNOUNCEMENTS))
-            self._talk(["arping", "-U", "-c", count, "-I", self._link.name, str(self._address)], tell)
-        else:
-            self._talk(["ndsend", str(self._address), self._link.name], tell)
+            argv = ["arping", "-U", "-c", count, "-I", self._link.name, str(self._address)]
+        if self._link.asks_neighbours:
+            return self._run.begin(argv, tell, self._rid)
+        if not self._run.check_mode:
+            tell()
+        return lambda: None
 
-    def _talk(self, argv: List[str], talk: Callable[[Link, IpAddress, List[str]], str]) -> None:
-        def action() -> None:
-            holder = talk(self._link, self._address, self._own)
-            if holder:
-                raise self._conflict("by the machine with the MAC address %s" % holder)
-
-        self._run.do(argv, action, self._rid)
+    def _refuse(self, talk: Callable[[Link, IpAddress, List[str]], str]) -> None:
+        """Raise NodeError when a conversation finds somebody who has the address."""
+        holder = talk(self._link, self._address, self._own)
+        if holder:
+            raise self._conflict("by the machine with the MAC address %s" % holder)
 
     def _wait_for_kernel(self, read: Callable[[], Optional[Address]]) -> None:
         end = time.monotonic() + _DAD_DEADLINE
-        while not self._run.check_mode:
+        while True:
             entry = read()
             if entry is None:
                 raise NodeError("%s has vanished from %s" % (self._address, self._link.name))

@@ -67,8 +67,8 @@ class Mount(Driver):
         if hidden:
             cover = top or mounts.carrying(self.mnt, table)
             text = "is mounted, and hidden by %s on %s" % (describe(cover), cover.point if cover else "?")
-            return Status(WARN, self.label(), [Remark("error", text)])
-        remarks = self._elsewhere()
+            return Status(WARN, self.label(), [Remark("error", text)], {"hidden": True})
+        remarks = self._elsewhere() + self._unguarded()
         if top is not None:
             remarks.append(Remark("error", "%s is mounted on %s instead" % (describe(top), self.mnt)))
         return Status(DOWN, self.label(), remarks)
@@ -116,10 +116,10 @@ class Mount(Driver):
         return [] if wanted == root else ["its root folder is %s instead of %s" % (_in_words(root), _in_words(wanted))]
 
     def _unguarded(self) -> List[Remark]:
-        if not self._check.wants_guard:
-            return []
+        """That other nodes could mount it at the same time, where that is so and the device is there to tell."""
         try:
-            reason = self._check.unguarded(self.source.device())
+            device = self.source.device() if self._check.wants_guard else ""
+            reason = self._check.unguarded(device) if device else ""
         except NodeError as error:
             return [Remark("warn", str(error))]
         return [Remark("error", reason)] if reason else []
@@ -165,6 +165,7 @@ class Mount(Driver):
         run.change(self._mount_command(device), self.values["mount_timeout"], self.rid)
         if run.check_mode:
             self.imagined = UP
+            self.machine.outlook.unmounted.discard(self.mnt)
         else:
             self._verify()
             self._remember("mnt", [self.mnt])  # that it is there is not to be seen before what carries it is mounted
@@ -293,21 +294,22 @@ class Mount(Driver):
         changed = self._release.release()
         if self.machine.run.check_mode:
             self.imagined = DOWN
+            self.machine.outlook.unmounted.add(self.mnt)
         return changed
 
     def evidence(self) -> Dict[str, str]:
         return self._release.prove()
 
-    def _undo_mount(self) -> None:
-        """Unmount what this run has mounted, also when the mount came after its deadline."""
-        if self._top() is not None:
-            self._release.release()
+    def _undo_mount(self) -> bool:
+        """Unmount what this run has mounted, also when the mount came after its deadline; whether there was anything."""
+        return self._top() is not None and self._release.release()
 
     def _remove_folders(self, folders: Sequence[str]) -> bool:
         """Remove those that are empty and no mount points, deepest first; whether there were any."""
         removed: List[str] = []
+        gone = tuple(point + "/" for point in self.machine.outlook.unmounted)
         for folder in folders:
-            if os.path.isdir(folder) and self._is_empty(folder, removed):
+            if not folder.startswith(gone) and os.path.isdir(folder) and self._is_empty(folder, removed):
                 self.machine.run.do(["rmdir", folder], partial(os.rmdir, folder), self.rid)
                 removed.append(folder)
         return bool(removed)

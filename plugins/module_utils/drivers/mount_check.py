@@ -11,7 +11,7 @@ import re
 from typing import Iterator, List, Tuple
 
 from ..definition.mount_options import NFS_TYPES
-from ..node import block, files, filesystems, holders, mounts
+from ..node import block, files, filesystems, holders, loops, mounts
 from ..node.errors import NodeError
 from ..node.machine import Machine
 from ..node.mounts import Mount
@@ -87,13 +87,31 @@ class MountCheck:
             )
 
     def device(self, device: str) -> None:
-        """Nobody uses the device, and a shared one is guarded. `e2fsck` in a file system that is in use destroys it."""
+        """Nobody uses the device, it holds what is declared, and a shared one is guarded.
+
+        `e2fsck` in a file system that is in use destroys it.
+        """
         if not block.wait_until_free(device, _FREE_WITHIN):
             users = holders.of_device(*block.number(device))
             raise NodeError("%s is in use: %s" % (device, "; ".join(users) or "by whom cannot be seen from here"))
-        reason = self.unguarded(device)
+        twins = loops.twins(device)
+        if twins:
+            raise NodeError(
+                "the file of %s has other loop devices (%s): the same storage could be in use there; detach them with "
+                "'losetup --detach'" % (device, ", ".join(twins))
+            )
+        reason = self._unsuitable(device) or self.unguarded(device)
         if reason:
             raise NodeError(reason)
+
+    def _unsuitable(self, device: str) -> str:
+        """Why what lies on the device is not what is declared. An ext4 is mounted as an ext2 or ext3 as well, if it can be."""
+        kind, declared = filesystems.facts(device).type, self._source.type
+        if not kind:
+            return "%s holds no file system: provision the service, or make one" % device
+        if kind == declared or (kind.startswith("ext") and declared.startswith("ext")):
+            return ""
+        return "%s holds %s, and the section says %s: correct 'type' or 'dev'" % (device, kind, declared)
 
     @property
     def wants_guard(self) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, Mapping
 
-from ..node import block, filesystems, holders, lvm
+from ..node import block, filesystems, holders, lvm, processes
 from ..node.errors import NodeError
 from ..node.lvm_changes import Changes
 from ..node.machine import Machine
@@ -20,6 +20,7 @@ from .mount_source import MountSource
 
 _MKFS_DEADLINE = 3600.0
 _WIPE_DEADLINE = 120.0
+_LOOKED_AT = 3.0
 _NAMESPACE = uuid.UUID("4c1f3a52-6b0e-5d3b-9a53-0f8e8c3d7a11")
 
 
@@ -113,8 +114,14 @@ class MountProvision:
 
     @staticmethod
     def _check_free(device: str) -> None:
-        if not block.is_free(device):
-            users = holders.of_device(*block.number(device))
+        """Raise NodeError when anybody uses a device, also one who just has it open, as a database or a virtual machine.
+
+        udev has a new device open for a moment: that is waited for.
+        """
+        number = block.number(device)
+        processes.wait_until(lambda: not holders.of_device(*number), _LOOKED_AT, 0.1)
+        users = holders.of_device(*number)
+        if users or not block.is_free(device):
             raise NodeError("%s is in use: %s" % (device, "; ".join(users) or "by whom cannot be seen from here"))
 
     def _mkfs(self, device: str) -> bool:

@@ -32,6 +32,8 @@ class MountRelease:
         self._source = source
         self._mnt = mnt
         self._patience = patience
+        self._freed = ""
+        """The device that was found free at the end of a stop. Its disk may be stopped when the evidence is asked for."""
 
     def release(self) -> bool:
         """Unmount what is declared and prove that it is free; whether there was anything to unmount. Raises NodeError.
@@ -62,9 +64,12 @@ class MountRelease:
             )
         evidence = {"mounts": self._no_mount_left()}
         if device:
+            self._freed = device
             evidence["device"] = "an exclusive open of %s succeeded" % device
+        elif self._freed:
+            evidence["device"] = "an exclusive open of %s succeeded, then the device was given up" % self._freed
         elif self._source.is_block:
-            evidence["device"] = "%s is not on this node" % self._source.declared
+            evidence["device"] = "this node has no device of %s" % self._source.declared
         return evidence
 
     # Parts

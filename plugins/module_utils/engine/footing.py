@@ -10,7 +10,7 @@ import os
 from fnmatch import fnmatchcase
 from typing import List, Sequence
 
-from ..drivers.base import STANDBY_UP, UP, WARN, Driver
+from ..drivers.base import STANDBY_UP, UP, WARN, Driver, Status
 from ..node.errors import NodeError
 
 STANDING = (UP, STANDBY_UP, WARN)
@@ -53,17 +53,29 @@ class Footing:
         """
         for carrier in self.providers(data_root):
             status = carrier.status()
-            if status.state not in STANDING:
+            if not bears(status):
                 reason = "; ".join(remark.text for remark in status.remarks)
                 raise NodeError(
                     "the docker daemon is not started: %s (%s), which carries its data root, is %s%s"
                     % (carrier.rid, carrier.label(), status.state, ": " + reason if reason else "")
                 )
-            if os.path.isdir(data_root) and os.stat(data_root).st_dev != os.stat(carrier.provides()[0]).st_dev:
+            if os.stat(_existing(data_root)).st_dev != os.stat(carrier.provides()[0]).st_dev:
                 raise NodeError(
                     "the docker daemon is not started: its data root %s is not on %s (%s), because something else is mounted "
                     "there: see 'findmnt --target %s'" % (data_root, carrier.rid, carrier.label(), data_root)
                 )
+
+
+def bears(status: Status) -> bool:
+    """Whether what stands on a resource can use it: a file system below another mount is there, and out of reach."""
+    return status.state in STANDING and not status.facts.get("hidden")
+
+
+def _existing(path: str) -> str:
+    """A path, or as much of it as is there."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def _deepest(mounts: List[Driver], path: str) -> List[Driver]:

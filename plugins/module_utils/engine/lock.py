@@ -41,6 +41,7 @@ def locked(machine: Machine, action: str, timeout: float) -> Iterator[None]:
                 "another action holds the service: %s, since %s (pid %s); waited %g s (lock_timeout)"
                 % (holder.get("action", "unknown"), holder.get("since", "?"), holder.get("pid", "?"), timeout)
             )
+        machine.record.read()
         note = {"action": action, "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         os.ftruncate(descriptor, 0)
         with suppress(OSError):  # the note is for people: a full disk must not keep a service from being stopped

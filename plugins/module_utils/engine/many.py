@@ -6,19 +6,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ..definition.model import Definition
 from ..drivers.base import Status
 from ..node import files
 from ..node.commands import Runner
 from ..node.errors import NodeError
-from ..node.journal import Journal, Sink, timestamped
+from ..node.journal import Journal, Sink, clean, timestamped
 from ..node.machine import Host
 from .actions import Actions
 from .instance import Instance
@@ -26,6 +27,7 @@ from .lock import locked
 from .steps import ActionFailed
 
 WORKERS = 16
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 VERBS: Dict[str, Callable[[Actions], None]] = {
     "started": Actions.start,
     "stopped": Actions.stop,
@@ -114,7 +116,7 @@ def act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str,
                 _run_locked(instance, rids, state, outcome)
         except (NodeError, OSError) as error:
             run.journal.remark("", str(error), "error")
-            outcome.update(failed=True, msg=str(error))
+            outcome.update(failed=True, msg=clean(str(error)))
         except Exception as error:  # a mistake of ours in one service must not hide the outcome of the others
             run.journal.remark("", traceback.format_exc(), "error")
             outcome.update(failed=True, msg="internal error: %r" % error)
@@ -132,7 +134,7 @@ def _run_locked(instance: Instance, rids: Sequence[str], state: str, outcome: Di
         VERBS[state](actions)
         outcome["msg"] = state
     except ActionFailed as failure:
-        outcome.update(failed=True, msg=str(failure))
+        outcome.update(failed=True, msg=clean(str(failure)))
     outcome["changed"] = actions.changed
     outcome["evidence"] = actions.evidence
     touched = (actions.changed or outcome["failed"]) and not instance.run.check_mode
@@ -145,30 +147,47 @@ def _status(instance: Instance, states: Dict[str, Status]) -> Dict[str, Any]:
 
 
 class _LogFile:
-    """Writes the journal of an instance to its log file while the block runs. Check mode writes none."""
+    """Writes the journal of an instance to its log file while the block runs. Check mode writes none.
+
+    A disk that is full or broken keeps no service from being started or stopped: then the log has a gap, and the outcome
+    says so.
+    """
 
     def __init__(self, instance: Instance):
         self._path = os.path.join(instance.machine.host.directories.log, instance.machine.slug + ".log")
         self._journal = instance.run.journal
         self._wanted = not instance.run.check_mode
         self._descriptor = -1
+        self._failure = ""
 
     def __enter__(self) -> None:
         if self._wanted:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._descriptor = os.open(self._path, flags, 0o600)
-            self._journal.sinks.append(
-                timestamped(lambda line: _ignore(os.write(self._descriptor, (line + "\n").encode())))
-            )
+            with self._tolerant():
+                self._descriptor = os.open(self._path, flags, 0o600)
+            self._journal.sinks.append(timestamped(self._write))
 
     def __exit__(self, *_exception: object) -> None:
         if self._wanted:
             self._journal.sinks.pop()
-            os.close(self._descriptor)
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            if self._failure:
+                self._journal.remark("", "the log has a gap: %s" % self._failure, "warn")
 
+    def _write(self, line: str) -> None:
+        if self._descriptor >= 0:
+            with self._tolerant():
+                os.write(self._descriptor, (line + "\n").encode())
 
-def _ignore(_written: int) -> None:
-    """A log that could not be written in full is no reason to stop."""
+    @contextmanager
+    def _tolerant(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _DISK_ERRORS:
+                raise
+            self._failure = "%s: %s" % (self._path, error.strerror)
 
 
 def _side_by_side(work: Callable[[str], Dict[str, Any]], paths: List[str]) -> Dict[str, Dict[str, Any]]:

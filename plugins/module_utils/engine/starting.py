@@ -14,7 +14,7 @@ from ..drivers.base import NOT_APPLICABLE, STANDBY_UP, UNDEF, UP, Driver, Status
 from ..drivers.container import Container
 from ..drivers.dockerd import Dockerd
 from ..node.errors import NodeError
-from .footing import STANDING
+from .footing import STANDING, bears
 from .instance import Instance
 from .steps import ActionFailed, Steps
 
@@ -30,6 +30,7 @@ class Starting(Steps):
         self.verified: Optional[Dict[str, Status]] = None
         """What was read at the end of a start, when nothing was changed after it."""
         self._undo: List[Tuple[str, Callable[[], bool]]] = []
+        self._unsettled: List[Driver] = []
         self._daemon_lock = threading.Lock()
 
     def start(self) -> None:
@@ -37,7 +38,8 @@ class Starting(Steps):
         drivers = self._willing([driver for driver in self._chosen if self._acts_on(driver)])
         try:
             self._each(drivers, self._start_one)
-            if self.changed and not self._check_mode:
+            self._settle()
+            if not self._check_mode:
                 self._verify_up(drivers)
         except ActionFailed as failure:
             self.verified = None
@@ -103,6 +105,9 @@ class Starting(Steps):
             state = self._true_state(below)
             if state not in STANDING:
                 return "needs %s (%s), which is %s: start it, too" % (below.rid, below.label(), state)
+            found = self._states[below.rid]
+            if below.rid not in self._reached and state == found.state and not bears(found):
+                return "needs %s, which %s" % (below.rid, found.remarks[0].text)
         return ""
 
     # Going up
@@ -110,33 +115,43 @@ class Starting(Steps):
     def _start_one(self, driver: Driver) -> None:
         self._refuse(driver, self._unmet(driver, "start") or self._unfounded(driver))
         if isinstance(driver, Container):
-            self._start_daemon(driver)
+            with self._daemon_lock:
+                self._start_daemon(driver)
+                self._settle()
         undo = (driver.rid, driver.undo_start)
         self._undo.append(undo)
         if self._attempt(driver.rid, driver.start):
             self.changed = True
+            self._unsettled.append(driver)
         else:
             self._undo.remove(undo)
-            self._journal.remark(driver.rid, "%s is already up" % driver.label())
+            is_up = self._true_state(driver) in _OPERATIONAL
+            self._journal.remark(driver.rid, "%s is %s" % (driver.label(), "already up" if is_up else "left as it is"))
         self._reached[driver.rid] = UP
 
     def _start_daemon(self, driver: Driver) -> None:
         daemon = self.instance.daemon
-        with self._daemon_lock:
-            was_up = daemon.look(1.0).state == UP
-            if not isinstance(daemon, Dockerd):
-                return
-            if not was_up and not self._check_mode:
-                self._attempt(driver.rid, lambda: self._footing.check_data_root(daemon.data_root))
-            if not self._attempt(driver.rid, daemon.start):
-                return
-            self.changed = True
-            if not was_up:
-                self._undo.append(("docker daemon", lambda: self._stop_idle_daemon(daemon)))
+        was_up = daemon.look(1.0).state == UP
+        if not isinstance(daemon, Dockerd):
+            return
+        if not was_up and not self._check_mode:
+            self._attempt(driver.rid, lambda: self._footing.check_data_root(daemon.data_root))
+        if not self._attempt(driver.rid, daemon.start):
+            return
+        self.changed = True
+        if not was_up:
+            self._undo.append(("docker daemon", lambda: self._stop_idle_daemon(daemon)))
+
+    def _settle(self) -> None:
+        """Wait for what was started and goes on in the background, so that containers find it done."""
+        while self._unsettled:
+            driver = self._unsettled.pop(0)
+            with self._tolerant(driver):
+                self._attempt(driver.rid, driver.settle)
 
     def _verify_up(self, drivers: List[Driver]) -> None:
-        """Read everything again: a start that leaves a resource anything but up has failed."""
-        self.verified = self.instance.read()
+        """Read everything again, if anything was changed: a start that leaves a resource anything but up has failed."""
+        self.verified = self.instance.read() if self.changed else self._states
         for driver in drivers:
             state = self.verified[driver.rid]
             if state.state not in _OPERATIONAL and not driver.values["optional"]:

@@ -14,6 +14,8 @@ from ..drivers.dockerd import Dockerd
 from .steps import ActionFailed, Steps
 
 _RELEASED = (DOWN, STANDBY_DOWN, NOT_APPLICABLE)
+_STARTED = ("ip", "loops", "groups")
+"""The sections of the record in which drivers remember a resource from its start to its stop."""
 
 
 class Stopping(Steps):
@@ -34,6 +36,7 @@ class Stopping(Steps):
         self._each([driver for driver in drivers if not isinstance(driver, Container)], self._stop_one)
         if not self._check_mode:
             self._each(drivers, self._prove)
+        self._name_forgotten()
 
     def _stays_up(self, driver: Driver) -> bool:
         if driver.values["standby"]:
@@ -72,6 +75,15 @@ class Stopping(Steps):
 
     def _prove(self, driver: Driver) -> None:
         self.evidence[driver.rid] = self._attempt(driver.rid, driver.evidence)
+
+    def _name_forgotten(self) -> None:
+        """Name what an earlier definition has started and this one does not have: nobody stops it."""
+        known = {driver.rid for driver in self.instance.drivers}
+        for section in _STARTED:
+            for rid in self.instance.machine.record.keys(section):
+                if rid not in known:
+                    text = "an earlier definition has started it, and this one does not have it: it stays as it is"
+                    self._journal.remark(rid, text, "warn")
 
     # Containers and their daemon
 

@@ -10,11 +10,12 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .errors import CommandFailed, NodeError
-from .journal import Journal
+from .journal import Event, Journal
 
 _LAST_WORDS = 2.0
 """How long, in seconds, a killed command may take to end. One in the kernel's state D may never do so."""
@@ -74,9 +75,22 @@ class Runner:
         Raises NodeError when the system refuses it.
         """
         event = self.journal.command(rid, argv)
+        if not self.check_mode:
+            self._step()
+            self._perform(event, action)
+
+    def begin(self, argv: Sequence[str], action: Callable[[], Any], rid: str = "") -> Callable[[], None]:
+        """Begin to do the same in the background. What is returned waits for its end, and raises what `do` would raise."""
+        event = self.journal.command(rid, argv)
         if self.check_mode:
-            return
+            return lambda: None
         self._step()
+        pool = ThreadPoolExecutor(max_workers=1)
+        running = pool.submit(self._perform, event, action)
+        pool.shutdown(wait=False)
+        return running.result
+
+    def _perform(self, event: Event, action: Callable[[], Any]) -> None:
         began = time.monotonic()
         try:
             action()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 
+from .errors import NodeError
+
 _KEPT = 1 << 20
 _PROGRESS = re.compile(r"level=(info|debug|warning)")
 
@@ -21,11 +23,19 @@ class DaemonLog:
         self._begin = 0
 
     def open(self) -> int:
-        """A descriptor for appending; what is written from now on is this run's. The caller closes it."""
-        if os.path.exists(self.path) and os.path.getsize(self.path) > _KEPT:
-            os.replace(self.path, self.path + ".1")
+        """A descriptor for appending; what is written from now on is this run's. The caller closes it.
+
+        Raises NodeError: a daemon that cannot say why it ends is not started.
+        """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            if os.path.exists(self.path) and os.path.getsize(self.path) > _KEPT:
+                os.replace(self.path, self.path + ".1")
+            descriptor = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            raise NodeError(
+                "the log of the docker daemon cannot be opened: %s: %s" % (self.path, error.strerror)
+            ) from error
         self._begin = os.fstat(descriptor).st_size
         return descriptor
 

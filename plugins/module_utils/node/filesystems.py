@@ -11,6 +11,7 @@ import struct
 import subprocess
 import time
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Dict, List, Optional, Sequence
 
 from .commands import ENVIRONMENT, Runner, execute, find_program
@@ -56,7 +57,14 @@ def check(run: Runner, rid: str, device: str, deadline: float) -> str:
     except CommandFailed as error:
         if error.rc is None:
             raise
-        said = " | ".join((error.stdout + error.stderr).split("\n")).strip(" |")
+        lines = [line for line in (error.stdout + error.stderr).splitlines() if line.strip()]
+        guard = [line for line in lines if "MMP" in line]
+        if guard:
+            raise NodeError(
+                "%s is not mounted: another node has it mounted, or was cut off while it had (%s). Stop the service there; "
+                "when that node is proven to be dead, 'tune2fs -f -E clear_mmp %s'" % (device, guard[0].strip(), device)
+            ) from error
+        said = " | ".join(takewhile(lambda line: "superblock could not be read" not in line, lines))
         raise NodeError(
             "%s is not mounted, because its check ended with %d (%s): %s; have a look at it with 'e2fsck -n %s', save what "
             "matters, and repair it by hand" % (device, error.rc, exit_code_in_words(error.rc), said, device)

@@ -96,6 +96,16 @@ def of_identity(identity: Identity) -> List[Loop]:
     return [loop for loop in table() if loop.identity == identity]
 
 
+def twins(device: str) -> List[str]:
+    """The other loop devices of the file that a loop device stands on: they are the same storage. Raises Undetermined."""
+    path = os.path.realpath(device)
+    if not _NAME.fullmatch(os.path.basename(path)):
+        return []
+    known = table()
+    own = {loop.identity for loop in known if loop.device == path}
+    return [loop.device for loop in known if loop.identity in own and loop.device != path]
+
+
 def table() -> List[Loop]:
     """Every loop device in use. Raises Undetermined when one of them cannot be read."""
     for attempt in range(_READS):

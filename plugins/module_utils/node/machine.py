@@ -11,12 +11,13 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List, Tuple
 
 from . import files, processes, systemd
 from .bridges import SubnetRegistry
 from .cgroups import ControlGroup, hierarchies
 from .commands import Runner
+from .errors import NodeError
 from .outlook import Outlook
 from .processes import Process
 
@@ -68,25 +69,43 @@ class Record:
         self._file = file
         self._writable = writable
         self._lock = threading.Lock()
-        value = files.read_json(file)
-        self._value: Dict[str, Any] = value if isinstance(value, dict) else {}
+        self._value: Dict[str, Any] = {}
+        self.read()
+
+    def read(self) -> None:
+        """Read it again: whoever has waited for the lock of the service knows only what was true before."""
+        value = files.read_json(self._file)
+        self._value = value if isinstance(value, dict) else {}
 
     def get(self, section: str, key: str) -> Any:
         """A remembered value, None when there is none."""
         found = self._value.get(section)
         return found.get(key) if isinstance(found, dict) else None
 
+    def keys(self, section: str) -> List[str]:
+        """Of what something is remembered in a section."""
+        found = self._value.get(section)
+        return sorted(found) if isinstance(found, dict) else []
+
     def put(self, section: str, key: str, value: Any) -> None:
-        """Remember a value, or forget it when it is None. Nothing is written when nothing changes."""
+        """Remember a value, or forget it when it is None. Nothing is written when nothing changes.
+
+        Raises NodeError when a value cannot be written, so that nothing is begun of which no trace would be left.
+        """
         with self._lock:
             if self.get(section, key) == value:
                 return
-            entries = dict(self._value.get(section) or {})
-            entries[key] = value
-            self._value[section] = {name: entry for name, entry in entries.items() if entry is not None}
+            entries = {**(self._value.get(section) or {}), key: value}
+            kept = {name: entry for name, entry in entries.items() if entry is not None}
+            now = {**self._value, section: kept}
             if self._writable:
-                files.make_folder(os.path.dirname(self._file), 0o700)
-                files.write_whole(self._file, json.dumps(self._value, indent=1, sort_keys=True) + "\n")
+                try:
+                    files.make_folder(os.path.dirname(self._file), 0o700)
+                    files.write_whole(self._file, json.dumps(now, indent=1, sort_keys=True) + "\n")
+                except OSError as error:
+                    if value is not None:  # a full disk keeps nothing from being released: what is stale is not believed
+                        raise NodeError("%s cannot be written: %s" % (self._file, error.strerror)) from error
+            self._value = now
 
 
 class Machine:
@@ -129,6 +148,15 @@ class Machine:
         ):
             if not files.folder_is(path, mode):
                 files.make_folder(path, mode)
+
+    def others(self, section: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
+        """What the other services of this node remember in a section, each under the name of its folder."""
+        root = self.host.directories.state
+        for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+            value = files.read_json(os.path.join(root, name, "record.json")) if name != self.slug else None
+            entries = value.get(section) if isinstance(value, dict) else None
+            if isinstance(entries, dict):
+                yield name, entries
 
     def path_problem(self) -> str:
         """Why the socket paths of the service would not work, or an empty string."""

@@ -21,11 +21,11 @@ from typing import Any, Callable, Container, Iterator, Sequence
 from . import arp, ndp
 from .addresses import IpAddress, Link
 
-PROBES = (0.0, 0.25, 0.5)
-PROBE_END = 0.8
+PROBES = (0.0, 0.2, 0.4)
+PROBE_END = 0.65
 """When the three probes of RFC 5227 are sent, and when their answers have had time enough on a wire of today."""
 LAST_PROBES = (0.0,)
-LAST_PROBE_END = 0.15
+LAST_PROBE_END = 0.1
 """One more after the address was added: it meets a node that took the address in the same moment."""
 ANNOUNCEMENTS = (0.0, 0.03, 0.12, 0.3)
 """When an address is announced: at once, and again for who lost the first or was not listening yet."""

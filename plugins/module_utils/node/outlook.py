@@ -24,6 +24,8 @@ class Outlook:
         self._devices: Dict[str, str] = {}
         self.released: Set[str] = set()
         """The loop devices that check mode has imagined to detach."""
+        self.unmounted: Set[str] = set()
+        """The mount points that check mode has imagined to free: what it still sees below them would not be there."""
         self.groups: Dict[str, Group] = {}
         """In check mode: volume groups by name, as the changes that were only noted would have left them."""
 

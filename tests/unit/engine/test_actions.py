@@ -95,7 +95,7 @@ class World:
         self.definition = parse("app", {**raw, **changes.get("default", {})}, "n1")
         self.trouble, self.diary = set(trouble), []
         self.states = {resource.rid: UP if resource.rid in up else DOWN for resource in self.definition.resources}
-        self.machine = SimpleNamespace(outlook=Outlook())
+        self.machine = SimpleNamespace(outlook=Outlook(), record=SimpleNamespace(keys=lambda section: []))
 
     def act(self, verb, rids=tuple(ORDER)):
         drivers = [Diary(resource, self) for resource in self.definition.resources]

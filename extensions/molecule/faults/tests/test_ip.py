@@ -233,7 +233,7 @@ def test_neighbours_learn_it(make_ip: Callable[..., Service], address: str) -> N
 def test_announcement_that_cannot_be_sent(make_ip: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> None:
     """A start without a sent announcement has failed, and is taken back (F53)."""
 
-    def fail(*_arguments: Any) -> str:
+    def fail(*_arguments: Any, **_keywords: Any) -> str:
         raise OSError(100, "Network is down")
 
     service, before = make_ip(gateway="10.9.0.2"), network()

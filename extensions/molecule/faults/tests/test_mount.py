@@ -337,9 +337,30 @@ def test_f83_a_guarded_ext4_that_another_node_has_mounted() -> None:
     """The start fails within the time that the guard takes to look."""
     disk = Disk("disk", "ext4", "-O", "mmp")
     os.makedirs(ROOT + "/theirs")
-    run("mount", attach(disk.file), ROOT + "/theirs")
+    run(
+        "mount", attach(disk.device), ROOT + "/theirs"
+    )  # the other node sees the device, and this one does not see that
     outcome = one(disk.device, shared=True).act("started")
     assert outcome["failed"] and "MMP" in outcome["msg"] and points_of(MNT) == [], outcome["msg"]
+
+
+def test_f83_a_file_with_two_loop_devices(disk: Disk) -> None:
+    """They are one storage, and neither knows of the other: what is mounted through one is not even checked through the other."""
+    twin = attach(disk.file)
+    os.makedirs(ROOT + "/theirs")
+    run("mount", twin, ROOT + "/theirs")
+    refused(one(disk.device), "other loop devices (%s)" % twin)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"), [("xfs", "holds xfs, and the section says ext4"), ("", "holds no file system")]
+)
+def test_another_content_than_declared(made: str, words: str) -> None:
+    """It is said before anything is changed, and not by e2fsck."""
+    disk = Disk("other", made or "ext4")
+    if not made:
+        run("wipefs", "--all", disk.device)
+    refused(one(disk.device), words)
 
 
 @pytest.mark.parametrize("where", ["here", "another namespace", "another program"])
@@ -407,7 +428,9 @@ def test_f88_a_file_system_that_became_read_only(disk: Disk) -> None:
     svc.start()
     run("mount", "-o", "remount,ro", MNT)
     assert svc.state(RID) == "warn" and "is read-only" in svc.remarks(RID)
-    assert svc.act("started")["failed"] is False  # nothing to do for a start: the storage is to be looked at
+    outcome = svc.act("started")
+    assert outcome["failed"] and "fs#1: is warn after the start: is read-only" in outcome["msg"], outcome["msg"]
+    assert commands(outcome) == []
     svc.stop()
     declared = one(disk.device, mnt_opt="ro")
     declared.start()
