@@ -253,13 +253,15 @@ def everything(*folders: str) -> list[Any]:
     found: list[tuple[Any, ...]] = []
     for words in (
         ("findmnt", "--list", "--noheadings", "--output", "TARGET,SOURCE,OPTIONS"),
-        ("ip", "route", "show", "table", "all"),
         ("ip", "rule"),
         ("nft", "list", "ruleset"),
     ):
         found.append((words, run(*words).stdout))
+    routes = run("ip", "route", "show", "table", "all").stdout.splitlines()
+    found.append(("routes", [line for line in routes if "fe80:" not in line and "ff00:" not in line]))  # they come late
     links = json.loads(run("ip", "-json", "address").stdout)
     found += [(link["ifname"], entry["local"], entry["prefixlen"]) for link in links for entry in link["addr_info"]]
+    found = [item for item in found if not str(item[1]).startswith("fe80:")]
     loops = run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").stdout.splitlines()
     found.append(("loops", [line for line in loops if ROOT in line]))
     for folder in ("/run/dockyard", "/var/lib/dockyard", "/var/log/dockyard", *folders):

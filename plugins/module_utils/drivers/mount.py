@@ -25,6 +25,7 @@ from .mount_provision import MountProvision
 from .mount_release import MountRelease
 from .mount_source import MountSource, describe, will_be_carried
 
+_SECTION = "mounts"
 _CHECKED_TYPES = ("ext2", "ext3", "ext4")
 _GUARDS = ("nosuid", "nodev", "noexec")
 """Options whose absence lets in what the definition wants to keep out."""
@@ -149,6 +150,7 @@ class Mount(Driver):
         if self.imagined == UP:
             return False
         if self._top() is not None:
+            self._refuse_of_others()
             return self._own()
         run = self.machine.run
         found = self.source.device() if self.source.is_block else ""
@@ -284,6 +286,8 @@ class Mount(Driver):
         if self.imagined == DOWN:
             return False
         top = self._top()
+        if top is not None:
+            self._refuse_of_others()
         if top is not None and not self.machine.run.check_mode:
             try:
                 self._look()
@@ -292,10 +296,19 @@ class Mount(Driver):
             except NodeError as error:
                 self.machine.run.journal.remark(self.rid, "%s: unmounted all the same" % error, "warn")
         changed = self._release.release()
+        self.machine.record.put(_SECTION, self.rid, None)
         if self.machine.run.check_mode:
             self.imagined = DOWN
             self.machine.outlook.unmounted.add(self.mnt)
         return changed
+
+    def _refuse_of_others(self) -> None:
+        """Raise NodeError when another service has mounted it: teams may name one file system in definitions of their own."""
+        if self.machine.record.get(_SECTION, self.rid) == self.mnt:
+            return
+        for slug, points in self.machine.others(_SECTION):
+            if self.mnt in points.values():
+                raise NodeError("%s was mounted by the service %s of this node" % (self.mnt, slug))
 
     def evidence(self) -> Dict[str, str]:
         return self._release.prove()

@@ -12,7 +12,8 @@ from typing import Dict, List
 
 from ..definition.model import Definition
 from ..node import block, holders, mounts
-from ..node.errors import CommandFailed, NodeError
+from ..node.commands import execute
+from ..node.errors import NodeError
 from ..node.machine import Machine
 from ..node.mounts import Mount
 from .mount_source import MountSource, describe
@@ -116,27 +117,25 @@ class MountRelease:
         return any((point + "/").startswith(place + "/") for place in places)
 
     def _umount(self, mount: Mount) -> None:
-        """Unmount one mount; one that is busy is tried again until the patience ends."""
+        """Unmount one mount; one that is busy is tried again until the patience ends. Noted as one command."""
+        self._machine.run.do(["umount", mount.point], lambda: self._try_umount(mount), self._rid)
+
+    def _try_umount(self, mount: Mount) -> None:
         end = time.monotonic() + self._patience
         pauses = iter(_PAUSES)
         pause = 0.0
         while True:
-            try:
-                self._machine.run.change(["umount", mount.point], _COMMAND_DEADLINE, self._rid)
+            result = execute(["umount", mount.point], _COMMAND_DEADLINE)
+            if result.rc == 0 or all(other.id != mount.id for other in mounts.table()):
                 return
-            except CommandFailed as error:
-                gone = all(other.id != mount.id for other in mounts.table())
-                if gone:
-                    return
-                if "busy" not in error.stderr:
-                    raise NodeError("%s cannot be unmounted: %s" % (mount.point, error)) from error
-                left = end - time.monotonic()
-                if left <= 0:
-                    users = holders.of_mount(mount) or ["by whom cannot be seen from here"]
-                    raise NodeError(
-                        "%s cannot be unmounted, it is in use: %s; end them, then stop again"
-                        % (mount.point, "; ".join(users))
-                    ) from error
+            if "busy" not in result.stderr:
+                raise NodeError("%s cannot be unmounted: umount ended with %d: %s" % (mount.point, result.rc, result.stderr))
+            left = end - time.monotonic()
+            if left <= 0:
+                users = holders.of_mount(mount) or ["by whom cannot be seen from here"]
+                raise NodeError(
+                    "%s cannot be unmounted, it is in use: %s; end them, then stop again" % (mount.point, "; ".join(users))
+                )
             pause = next(pauses, pause)
             time.sleep(min(pause, left))
 

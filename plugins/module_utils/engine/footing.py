@@ -51,19 +51,29 @@ class Footing:
 
         A daemon that starts on the bare folder below a mount point loses its images under the mount that comes later.
         """
+        reason = self.missing_below(data_root)
+        if reason:
+            raise NodeError("the docker daemon is not started: %s" % reason)
         for carrier in self.providers(data_root):
-            status = carrier.status()
-            if not bears(status):
-                reason = "; ".join(remark.text for remark in status.remarks)
-                raise NodeError(
-                    "the docker daemon is not started: %s (%s), which carries its data root, is %s%s"
-                    % (carrier.rid, carrier.label(), status.state, ": " + reason if reason else "")
-                )
             if os.stat(_existing(data_root)).st_dev != os.stat(carrier.provides()[0]).st_dev:
                 raise NodeError(
                     "the docker daemon is not started: its data root %s is not on %s (%s), because something else is mounted "
                     "there: see 'findmnt --target %s'" % (data_root, carrier.rid, carrier.label(), data_root)
                 )
+
+    def missing_below(self, data_root: str) -> str:
+        """Which file system that carries a data root is not there, in words; empty when all is well. Raises Undetermined."""
+        for carrier in self.providers(data_root):
+            status = carrier.status()
+            if not bears(status):
+                reason = "; ".join(remark.text for remark in status.remarks)
+                return "%s (%s), which carries its data root, is %s%s" % (
+                    carrier.rid,
+                    carrier.label(),
+                    status.state,
+                    ": " + reason if reason else "",
+                )
+        return ""
 
 
 def bears(status: Status) -> bool:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Optional, Union
 
 from ..definition.keywords import GROUPS
@@ -18,32 +19,12 @@ from ..drivers.dockerd import Dockerd
 from ..drivers.node_dockerd import NodeDockerd
 from ..drivers.registry import DRIVERS
 from ..node.commands import Runner
-from ..node.errors import NodeError, Undetermined
+from ..node.errors import NodeError
 from ..node.machine import Host, Machine
 from .lock import current_action
 from .merge import merge
 
-
-class Unknown(Driver):
-    """Stands in for a resource whose type this release has no driver for: it is never guessed at."""
-
-    def label(self) -> str:
-        return "%s %s" % (self.definition.group, self.definition.type)
-
-    def status(self) -> Status:
-        raise Undetermined(self._reason())
-
-    def check_start(self) -> None:
-        raise NodeError(self._reason())
-
-    def start(self) -> bool:
-        raise NodeError(self._reason())
-
-    def stop(self) -> bool:
-        raise NodeError(self._reason())
-
-    def _reason(self) -> str:
-        return "this release has no driver for %s of type %s" % (self.definition.group, self.definition.type)
+_READERS = 8
 
 
 class Instance:
@@ -64,7 +45,7 @@ class Instance:
         return Dockerd(self.definition, self.machine, grace, any(map(needs_bridge, containers)))
 
     def _driver(self, resource: ResourceDefinition) -> Driver:
-        kind = DRIVERS.get((resource.group, resource.type), Unknown)
+        kind = DRIVERS[(resource.group, resource.type)]
         return kind(resource, self.definition, self.machine, self.daemon)
 
     @property
@@ -79,7 +60,14 @@ class Instance:
 
     def read(self) -> Dict[str, Status]:
         """What every resource is now, by rid. A service that does not run here has none to read."""
-        return {driver.rid: self.state_of(driver) for driver in self.drivers} if self.definition.runs_here else {}
+        if not self.definition.runs_here:
+            return {}
+        others = [driver for driver in self.drivers if not isinstance(driver, Container)]
+        states: Dict[str, Status] = {}
+        if len(others) > 1:  # side by side, so that one that hangs costs its time once
+            with ThreadPoolExecutor(max_workers=min(_READERS, len(others))) as pool:
+                states = dict(zip([driver.rid for driver in others], pool.map(self.state_of, others)))
+        return {driver.rid: states.get(driver.rid) or self.state_of(driver) for driver in self.drivers}
 
     def status(self, states: Dict[str, Status]) -> Dict[str, Any]:
         """The status of the service as data: each resource, the daemon, and the merged states."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import List, Sequence, Set
 
-from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_DOWN, UNDEF, WARN, Driver
+from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_DOWN, UNDEF, UP, WARN, Driver
 from ..drivers.container import Container
 from ..drivers.dockerd import Dockerd
+from ..node.errors import NodeError
 from .steps import ActionFailed, Steps
 
 _RELEASED = (DOWN, STANDBY_DOWN, NOT_APPLICABLE)
@@ -91,14 +92,22 @@ class Stopping(Steps):
         daemon = self.instance.daemon
         whole = set(containers) == set(self._containers()) or self._takes_data_root(drivers)
         look = daemon.look()
-        if look.state == UNDEF and isinstance(daemon, Dockerd) and whole:
+        if look.state in (UNDEF, UP) and isinstance(daemon, Dockerd) and whole:
             look = self._attempt("docker daemon", daemon.wake)
-            if look.state == UNDEF and look.pid is not None:
-                self._journal.remark("", "%s: it is ended, and its containers with it" % look.reason, "warn")
+            reason = self._lost_below(daemon) if look.state == UP else look.reason
+            if reason and look.pid is not None:
+                self._journal.remark("", "%s: it is ended, and its containers with it" % reason, "warn")
                 self.changed = self._attempt("docker daemon", daemon.stop) or self.changed
         self._each(containers, self._stop_one)
         if isinstance(daemon, Dockerd):
             self._release_daemon(daemon, containers, whole)
+
+    def _lost_below(self, daemon: Dockerd) -> str:
+        """Why a daemon that is up cannot stop its containers: its data root is gone. Empty when it can, or may."""
+        try:
+            return self._footing.missing_below(daemon.data_root)
+        except NodeError:
+            return ""
 
     def _release_daemon(self, daemon: Dockerd, stopped: List[Container], whole: bool) -> None:
         """End the daemon with its last container. One that people have started in it by hand is named, and not stopped."""

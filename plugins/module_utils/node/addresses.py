@@ -118,11 +118,14 @@ def read() -> List[Link]:
 
 
 def parse(value: Any) -> List[Link]:
-    """What `ip -json address show` printed. Raises Undetermined for what is not understood."""
+    """What `ip -json address show` printed. Raises Undetermined for what is not understood: no node is without a loopback."""
     try:
-        return [_link(item) for item in value if item]
+        links = [_link(item) for item in value if item]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Undetermined("the output of 'ip -json address show' was not understood: %r" % error) from error
+    if not links:
+        raise Undetermined("'ip -json address show' shows no interface at all, not even the loopback")
+    return links
 
 
 def _link(item: Dict[str, Any]) -> Link:

@@ -142,3 +142,10 @@ def test_a_look_that_fails_tells_nothing(monkeypatch, outcome):
     monkeypatch.setattr(addresses, "execute", execute)
     with pytest.raises(Undetermined):
         addresses.read()
+
+
+@pytest.mark.parametrize("value", [[], [{}]])
+def test_no_interface_at_all_is_no_answer(value):
+    """A tool that fails without saying so must not make every address look absent."""
+    with pytest.raises(Undetermined, match="no interface at all"):
+        addresses.parse(value)
