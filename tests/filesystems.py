@@ -95,10 +95,12 @@ def clear() -> None:
     while points_of(ROOT):  # one that hides another has to go first
         for point in reversed(points_of(ROOT)):
             run("umount", "--lazy", point, check=False)
-    for line in run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").stdout.splitlines():
-        device, _space, file = line.partition(" ")
-        if file.startswith(ROOT + "/"):
-            run("losetup", "--detach", device, check=False)
+    lines = run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").stdout.splitlines()
+    table = [line.partition(" ")[::2] for line in lines]
+    own = [device for device, file in table if file.startswith(ROOT + "/")]
+    upon = [device for device, file in table if "/dev/" + os.path.basename(file) in own]
+    for device in upon + own:
+        run("losetup", "--detach", device, check=False)
 
 
 @contextlib.contextmanager

@@ -69,26 +69,28 @@ class LogicalVolumeDriver(Driver):
 
     def check_start(self) -> None:
         if not self._group_rises():
-            self._refuse(*self._find())
+            self._usable(*self._find())
 
     def _group_rises(self) -> bool:
         """Whether this run activates the whole group: what stands for all of it is expected, and not this volume alone."""
         return self.machine.outlook.expects("/dev/%s/" % self.group)
 
-    def _refuse(self, group: Optional[Group], volume: Optional[LogicalVolume]) -> None:
-        """Raise NodeError when the volume must not be activated here."""
-        reason = volume_group.refusal(group, self.service) if group else volume_group.absence(self.group)
+    def _usable(self, group: Optional[Group], volume: Optional[LogicalVolume]) -> Group:
+        """The group. Raises NodeError when the volume must not be activated here."""
+        if group is None:
+            raise NodeError(volume_group.absence(self.group))
+        reason = volume_group.refusal(group, self.service)
         if not reason and volume is None:
             reason = "there is no volume %s: make it, or provision the service" % self.full_name
         if reason:
             raise NodeError(reason)
+        return group
 
     def start(self) -> bool:
         group, volume = self._find()
         if volume and volume.active:
             return False
-        self._refuse(group, volume)
-        assert group is not None  # _refuse has raised
+        group = self._usable(group, volume)
         self.way_back.append(self.stop)
         self._changes.activate_volumes(self.group, [self.name])
         self._imagine(volume_group.switched(group, True, [self.name]), UP)

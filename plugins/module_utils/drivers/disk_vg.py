@@ -142,20 +142,24 @@ class VolumeGroup(Driver):
         group = self._find()
         if group is None and self._comes_later():
             return
-        self._refuse(group)
+        self._usable(group)
 
     def _comes_later(self) -> bool:
         """Whether this run brings the disks on which the group may be found."""
         outlook = self.machine.outlook
         return any(outlook.expects(path) or outlook.device(path) for path in self.needs())
 
-    def _refuse(self, group: Optional[Group]) -> None:
-        """Raise NodeError when the group must not be activated here."""
+    def _usable(self, group: Optional[Group]) -> Group:
+        """The group. Raises NodeError when it must not be activated here."""
         reason = node_refusal(self.node, self.shared)
-        if not reason:
-            reason = volume_group.refusal(group, self.service) if group else volume_group.absence(self.name)
         if reason:
             raise NodeError(reason)
+        if group is None:
+            raise NodeError(volume_group.absence(self.name))
+        reason = volume_group.refusal(group, self.service)
+        if reason:
+            raise NodeError(reason)
+        return group
 
     def start(self) -> bool:
         group = self._find()
@@ -163,8 +167,7 @@ class VolumeGroup(Driver):
             group = self._unseen([other.values["name"] for other in self._volumes()] or ["*"])
         if group and self._is_up(group) and not (self.shared and group.autoactivation):
             return False
-        self._refuse(group)
-        assert group is not None  # _refuse has raised
+        group = self._usable(group)
         try:
             self._start(group)
         except NodeError:

@@ -202,10 +202,10 @@ class IpHost(Driver):
         """Which other service of this node has the address by its own record, in words; empty when none has."""
         if view.recorded:
             return ""
-        for slug, entries in self.machine.others(_SECTION):
+        for path, entries in self.machine.others(_SECTION):
             recorded = filter(None, map(Recorded.read, entries.values()))
             if any(other.address == view.address for other in recorded):
-                return "the service %s of this node has it" % slug
+                return "the service %s of this node has it: stop that, or give this one another address" % path
         return ""
 
     def start(self) -> bool:

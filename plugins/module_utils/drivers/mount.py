@@ -163,6 +163,7 @@ class Mount(Driver):
             remark = filesystems.check(run, self.rid, device, self.values["check_timeout"])
             if remark:
                 run.journal.remark(self.rid, remark, "warn")
+        self.machine.record.put(_SECTION, self.rid, self.mnt)
         self.way_back.append(self._undo_mount)
         run.change(self._mount_command(device), self.values["mount_timeout"], self.rid)
         if run.check_mode:
@@ -306,9 +307,9 @@ class Mount(Driver):
         """Raise NodeError when another service has mounted it: teams may name one file system in definitions of their own."""
         if self.machine.record.get(_SECTION, self.rid) == self.mnt:
             return
-        for slug, points in self.machine.others(_SECTION):
+        for path, points in self.machine.others(_SECTION):
             if self.mnt in points.values():
-                raise NodeError("%s was mounted by the service %s of this node" % (self.mnt, slug))
+                raise NodeError("%s was mounted by the service %s of this node: stop that" % (self.mnt, path))
 
     def evidence(self) -> Dict[str, str]:
         return self._release.prove()

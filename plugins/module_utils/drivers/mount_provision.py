@@ -9,15 +9,18 @@ What was made here is known by its UUID, which is computed from the service's id
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import Any, Mapping
 
+from ..definition.mount_options import is_file
 from ..node import block, filesystems, holders, lvm, processes
 from ..node.errors import NodeError
 from ..node.lvm_changes import Changes
 from ..node.machine import Machine
 from .mount_source import MountSource
 
+_SECTION = "filesystems"
 _MKFS_DEADLINE = 3600.0
 _WIPE_DEADLINE = 120.0
 _LOOKED_AT = 3.0
@@ -67,11 +70,18 @@ class MountProvision:
             self._make_volume()
             device = self._source.device()
         if not device:
-            return self._mkfs(self._source.argument("", self._machine.run.check_mode))
+            argument = self._source.argument("", self._machine.run.check_mode)
+            return not self._was_made() and self._mkfs(argument)
         if block.signatures(device) == [self._source.type]:
             return False
         self._check_empty(device)
         return self._mkfs(self._source.argument(device))
+
+    def _was_made(self) -> bool:
+        """In check mode, whether the device that is not there yet holds the file system by all that can be known."""
+        if is_file(self._source.declared) and os.path.isfile(self._source.declared):
+            return block.signatures(self._source.declared) == [self._source.type]
+        return bool(self._machine.record.get(_SECTION, self._rid) == self._uuid)
 
     def destroy(self) -> bool:
         """Clear the file system off its device; whether there were any.
@@ -80,7 +90,9 @@ class MountProvision:
         """
         device = self._source.device() if self._source.is_block else ""
         wiped = bool(device) and self._wipe(device)
-        return self._remove_volume() or wiped
+        removed = self._remove_volume()
+        self._machine.record.put(_SECTION, self._rid, None)
+        return removed or wiped
 
     # Parts
 
@@ -131,6 +143,7 @@ class MountProvision:
         self._machine.run.change(argv, _MKFS_DEADLINE, self._rid)
         if not self._machine.run.check_mode:
             self._verify(device)
+            self._machine.record.put(_SECTION, self._rid, self._uuid)
         return True
 
     def _verify(self, device: str) -> None:

@@ -150,13 +150,13 @@ class Machine:
                 files.make_folder(path, mode)
 
     def others(self, section: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
-        """What the other services of this node remember in a section, each under the name of its folder."""
+        """What the other services of this node remember in a section, each under its service path."""
         root = self.host.directories.state
         for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
             value = files.read_json(os.path.join(root, name, "record.json")) if name != self.slug else None
             entries = value.get(section) if isinstance(value, dict) else None
             if isinstance(entries, dict):
-                yield name, entries
+                yield name.replace("..", "/"), entries
 
     def path_problem(self) -> str:
         """Why the socket paths of the service would not work, or an empty string."""

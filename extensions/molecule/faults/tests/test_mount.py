@@ -345,7 +345,7 @@ def test_f83_a_guarded_ext4_that_another_node_has_mounted() -> None:
 
 
 def test_f83_a_file_with_two_loop_devices(disk: Disk) -> None:
-    """They are one storage, and neither knows of the other: what is mounted through one is not even checked through the other."""
+    """They are one storage, and neither knows of the other: what one has mounted is not even checked by the other."""
     twin = attach(disk.file)
     os.makedirs(ROOT + "/theirs")
     run("mount", twin, ROOT + "/theirs")
@@ -527,3 +527,17 @@ def test_f96_a_file_system_that_does_not_answer() -> None:
             os.kill(server, signal.SIGCONT)
         wait_for(lambda: svc.state(RID) == "up")
         svc.stop()
+
+
+def test_a_file_system_of_another_service(disk: Disk) -> None:
+    """Teams that know nothing of each other's definitions may name one: it is the service's that has mounted it."""
+    first = one(disk.device)
+    second = Service("test/other", docker_data_dir=None, **{"container#0": None, RID: first.raw[RID]})
+    first.start()
+    for state in ("started", "stopped"):
+        outcome = second.act(state)
+        assert outcome["failed"] and "was mounted by the service %s" % first.path in outcome["msg"], outcome["msg"]
+        assert points_of(MNT) == [MNT]
+    first.stop()
+    second.start()
+    second.stop()

@@ -29,3 +29,9 @@ def test_stopping_again_changes_nothing_and_gives_the_evidence_again(play):
 
 def test_the_disks_stay():
     assert sorted(path.name for path in Path("/srv/disks").iterdir()) == ["shop-data.img", "shop-root.img", "wiki.img"]
+
+
+def test_check_mode_of_provisioning_knows_what_is_there(play):
+    run = play("provision", "--check")
+    assert not run.changed
+    assert not any("mkfs" in command for service in run.result["services"] for command in run.commands(service))
