@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -19,7 +19,6 @@ import pytest
 from ansible_collections.dockyard.svc.tests.support import run, wait_for
 
 SIZE = 16 << 20
-_number = count(1)
 _LVM_CONF = """
 devices {
   filter = [%(filter)s]
@@ -49,6 +48,11 @@ def attached(folder: Path) -> list[str]:
     return sorted(found)
 
 
+def new_name() -> str:
+    """A name for a volume group. Loop devices are shared by all sandboxes of the machine, process numbers are not."""
+    return "dy" + uuid.uuid4().hex[:8]
+
+
 def commands(outcome: dict[str, Any]) -> list[str]:
     """The commands of an action. Which loop device is the next one is not known before: others take some at any time."""
     return [re.sub(r"/dev/loop[0-9]+", "/dev/loopN", command["cmd"]) for command in outcome["commands"]]
@@ -72,7 +76,7 @@ def replaced(program: str, script: str) -> Iterator[None]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder for the files of loop devices. Those are the whole machine's, so they are detached whatever happens."""
-    path = Path("/srv/loops-%d-%d" % (os.getpid(), next(_number)))
+    path = Path("/srv/loops-%s" % uuid.uuid4().hex[:8])
     path.mkdir(mode=0o755)
     yield path
     for device in attached(path):

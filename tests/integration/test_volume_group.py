@@ -20,7 +20,7 @@ from typing import Any, Callable, Iterator
 import pytest
 from ansible_collections.dockyard.svc.plugins.module_utils.drivers import disk_vg
 from ansible_collections.dockyard.svc.plugins.module_utils.node import lvm
-from ansible_collections.dockyard.svc.tests.disks import Disks, commands, folder, replaced, tags
+from ansible_collections.dockyard.svc.tests.disks import Disks, commands, folder, new_name, replaced, tags
 from ansible_collections.dockyard.svc.tests.support import NODE, Service, run, wait_for
 
 __all__ = ["folder"]
@@ -29,7 +29,6 @@ METADATA_ONLY = ["--activate", "n", "--zero", "n", "--wipesignatures", "n", "--d
 """Options with which lvcreate needs no device mapper."""
 HAS_DEVICE_MAPPER = "device-mapper" in Path("/proc/devices").read_text(encoding="utf-8")
 needs_no_device_mapper = pytest.mark.skipif(HAS_DEVICE_MAPPER, reason="activation works here")
-_number = count(1)
 
 MakeVg = Callable[..., Service]
 
@@ -44,7 +43,7 @@ def disks(folder: Path) -> Iterator[Disks]:
 @pytest.fixture
 def group(disks: Disks) -> str:
     """The name of a volume group on one disk, without volumes."""
-    name = "dy%d-%d" % (os.getpid(), next(_number))
+    name = new_name()
     run("vgcreate", name, disks.add())
     return name
 
@@ -122,7 +121,7 @@ def test_check_mode_foretells(service: Service) -> None:
 def test_killed_before_each_change(make_vg: MakeVg, disks: Disks, state: str, ending: str) -> None:
     """The status tells the truth, a start converges, a stop takes the tag away."""
     for at in count(1):
-        group = "dy%d-%d" % (os.getpid(), next(_number))
+        group = new_name()
         run("vgcreate", group, disks.add(megabytes=16))
         service = make_vg({"type": "vg", "name": group}, nodes=[NODE, "node2"] if state == "started" else NODE)
         if state != "started":
@@ -375,7 +374,7 @@ def test_failed_activation_is_taken_back(service: Service, group: str, tagged: b
 
 def test_provision_and_unprovision(make_vg: MakeVg, disks: Disks) -> None:
     """A group on empty disks; again nothing to do; gone with unprovision, and the disks with it."""
-    name = "dy%d-new" % os.getpid()
+    name = new_name()
     first, second = disks.add(), disks.add()
     service = make_vg({"type": "vg", "name": name, "pvs": [first, second]}, nodes=[NODE, "node2"])
     foretold = service.act("provisioned", check_mode=True)
@@ -453,7 +452,7 @@ def test_provisioning_killed_before_each_change(make_vg: MakeVg, folder: Path, s
     """On a loop device of the service: what was begun is finished by the next run, and cleared away by the next."""
     for at in count(1):
         Disks.show("/dev/loop[0-9]+")
-        name, path = "dy%d-%d" % (os.getpid(), next(_number)), folder / ("%d.img" % at)
+        name, path = new_name(), folder / ("%d.img" % at)
         service = make_vg(
             {"type": "loop", "file": str(path), "size": "16m"}, {"type": "vg", "name": name, "pvs": str(path)}
         )
@@ -477,7 +476,7 @@ def test_provisioning_killed_before_each_change(make_vg: MakeVg, folder: Path, s
 def test_group_on_a_loop_device(make_vg: MakeVg, folder: Path) -> None:
     """The group is found once its disk is attached: the checks before the start do not miss it."""
     Disks.show("/dev/loop[0-9]+")
-    name, path = "dy%d-%d" % (os.getpid(), next(_number)), folder / "a.img"
+    name, path = new_name(), folder / "a.img"
     service = make_vg(
         {"type": "loop", "file": str(path), "size": "16m"}, {"type": "vg", "name": name, "pvs": str(path)}
     )

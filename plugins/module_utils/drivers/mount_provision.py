@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from typing import Any, Mapping
+from typing import Any, List, Mapping
 
 from ..definition.mount_options import is_file
 from ..node import block, filesystems, holders, lvm, processes
@@ -128,12 +128,17 @@ class MountProvision:
     def _check_free(device: str) -> None:
         """Raise NodeError when anybody uses a device, also one who just has it open, as a database or a virtual machine.
 
-        udev has a new device open for a moment: that is waited for.
+        udev, or the losetup of another service, has a device open for a moment: that is waited for.
         """
-        number = block.number(device)
-        processes.wait_until(lambda: not holders.of_device(*number), _LOOKED_AT, 0.1)
-        users = holders.of_device(*number)
-        if users or not block.is_free(device):
+        major, minor = block.number(device)
+        users: List[str] = []
+
+        def is_alone() -> bool:
+            users[:] = holders.of_device(major, minor, guess=False)
+            return not users and block.is_free(device)
+
+        if not processes.wait_until(is_alone, _LOOKED_AT, 0.1):
+            users = users or holders.of_device(major, minor)
             raise NodeError("%s is in use: %s" % (device, "; ".join(users) or "by whom cannot be seen from here"))
 
     def _mkfs(self, device: str) -> bool:

@@ -22,11 +22,12 @@ _NO_FILES = ("/memfd:", "/[aio]", "/SYSV", "/anon_hugepage", "/dev/", "/proc/", 
 """Beginnings of names of what lies on no block device."""
 
 
-def of_device(major: int, minor: int) -> List[str]:
+def of_device(major: int, minor: int, guess: bool = True) -> List[str]:
     """Who uses the block device with this number, or the file system without a device that has it in the table of mounts.
 
-    Mounts in any mount namespace, processes, loop devices on its files, devices built on it, swap. Raises Undetermined when
-    not even the tables of mounts can be read.
+    Mounts in any mount namespace, processes, loop devices on its files, devices built on it, swap. When none of these is found,
+    those who might be it, unless they are not to be guessed at. Raises Undetermined when not even the tables of mounts can be
+    read.
     """
     view = _View()
     wanted = "%d:%d" % (major, minor)
@@ -35,8 +36,8 @@ def of_device(major: int, minor: int) -> List[str]:
     if major:
         lines += [*_built_on(wanted), *_openers(wanted)]
         for partition in _partitions(wanted):
-            lines += of_device(*partition)
-    return lines or (_hints(view) if major else [])
+            lines += of_device(*partition, guess=False)
+    return lines or (_hints(view) if major and guess else [])
 
 
 def of_mount(mount: Mount) -> List[str]:
