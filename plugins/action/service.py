@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import shlex
 import threading
+import time
 import uuid
 from typing import Any
 
@@ -17,6 +18,7 @@ from ansible_collections.dockyard.svc.plugins.plugin_utils.definitions import Se
 display = Display()
 
 _INTERVAL = 0.5  # seconds between two looks at the lines of the running action
+_REST = 5  # a look that took long is followed by a rest this many times as long: a slow node has other things to do
 _TRANSPORTS = ("local", "ssh")  # connections that can be used twice at the same time
 _MARK = "line:"  # what comes without it is from sudo or the terminal, not from the action
 
@@ -76,7 +78,9 @@ class _Watch:
         self.shown += len(lines)
 
     def _follow(self) -> None:
-        while not self._ended.wait(_INTERVAL):
+        pause = _INTERVAL
+        while not self._ended.wait(pause):
+            began = time.monotonic()
             command = "sed -n '%d,$s/^/%s/p' %s 2>/dev/null" % (self.shown + 1, _MARK, shlex.quote(self._path))
             try:
                 answer = self._twin._low_level_execute_command(command, sudoable=True)
@@ -86,3 +90,4 @@ class _Watch:
                 text = answer["stdout"]
                 complete = text[: text.rfind("\n") + 1]
                 self.show([line[len(_MARK) :] for line in complete.splitlines() if line.startswith(_MARK)])
+            pause = max(_INTERVAL, _REST * (time.monotonic() - began))

@@ -333,6 +333,7 @@ def test_f95_no_file_system_is_made_on_unknown_content(content: str) -> None:
     disk = Disk("disk")
     command, words = CONTENTS[content]
     run("sh", "-c", command.format(disk.device))
+    run("sync", disk.device)
     before = run("sha256sum", disk.file).stdout
     outcome = one(disk.device).act("provisioned")
     assert outcome["failed"] and "holds %s" % words in outcome["msg"], outcome["msg"]

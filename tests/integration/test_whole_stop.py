@@ -1,17 +1,17 @@
 # Copyright: dockyard.svc authors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stop and restart of a whole service, killed before each change: the status is true, the next action finishes."""
+"""The stop of a whole service, killed before each change: the status is true, the next action finishes."""
 
 from __future__ import annotations
 
 from typing import Callable
 
 import pytest
-from ansible_collections.dockyard.svc.tests.whole import Whole, make_whole, template, walk, whole
+from ansible_collections.dockyard.svc.tests.whole import Whole, make_whole, template, walk
 from ansible_collections.dockyard.svc.tests.wire import wire
 
-__all__ = ["make_whole", "template", "whole", "wire"]
+__all__ = ["make_whole", "template", "wire"]
 
 
 def finish(whole: Whole) -> None:
@@ -33,8 +33,3 @@ def back(whole: Whole) -> None:
 def test_stop_killed_before_each_change(make_whole: Callable[..., Whole], then: Callable[[Whole], None]) -> None:
     """Whatever is released by then is told as down and the rest as up."""
     walk(make_whole, "stopped", Whole.start, then, at_least=8)
-
-
-def test_restart_killed_before_each_change(make_whole: Callable[..., Whole]) -> None:
-    """Half of a restart is no other state than half of a stop or of a start."""
-    walk(make_whole, "restarted", Whole.start, back, at_least=16)

@@ -18,6 +18,7 @@ from typing import List, Sequence
 
 from ..node import files, mounts, processes
 from ..node.cgroups import ControlGroup
+from ..node.commands import execute
 from ..node.errors import NodeError
 from ..node.machine import Machine
 from ..node.mounts import Mount
@@ -25,6 +26,7 @@ from ..node.processes import Process
 
 _KILL_DEADLINE = 10.0
 _UMOUNT_DEADLINE = 30.0
+_BUSY_DEADLINE = 5.0
 _SLICE_DEADLINE = 30.0
 
 
@@ -123,7 +125,21 @@ class Leftovers:
             processes.wait_gone(process, _KILL_DEADLINE)
 
     def _umount(self, mount: Mount) -> None:
-        self._run.change(["umount", mount.point], _UMOUNT_DEADLINE)
+        """Unmount one mount. What a process that was ended a moment ago still holds is waited for."""
+        argv = ["umount", mount.point]
+
+        def action() -> None:
+            said: List[str] = []
+            if not processes.wait_until(lambda: self._try(argv, said), _BUSY_DEADLINE, 0.1):
+                raise NodeError("%s cannot be unmounted: %s" % (mount.point, said[-1]))
+
+        self._run.do(argv, action)
+
+    @staticmethod
+    def _try(argv: Sequence[str], said: List[str]) -> bool:
+        result = execute(argv, _UMOUNT_DEADLINE)
+        said.append(result.stderr.strip())
+        return result.rc == 0
 
     def _remove_stale(self, path: str) -> None:
         """Remove a file. A container that mounts the path before the file exists makes docker put a folder there."""
