@@ -175,19 +175,6 @@ class Mount(Driver):
         self._own()
         return True
 
-    def _check_file_system(self, device: str) -> None:
-        """Check it as after a crash.
-
-        One that guards itself against other nodes makes e2fsck wait 11 s for a sign of theirs, and the mount as well: where
-        the superblock leaves e2fsck nothing to do, the wait of the mount is enough.
-        """
-        if not self._is_imaginary() and filesystems.has_mmp(device) and filesystems.is_clean(device):
-            self.machine.run.journal.remark(self.rid, "%s is clean: e2fsck is left out" % device)
-            return
-        remark = filesystems.check(self.machine.run, self.rid, device, self.values["check_timeout"])
-        if remark:
-            self.machine.run.journal.remark(self.rid, remark, "warn")
-
     def _top(self) -> Optional[Mounted]:
         """The declared file system when it is visible at the mount point."""
         if self.imagined is not None:

@@ -38,8 +38,7 @@ _E2FSCK = {
     128: "shared library error",
 }
 """The bits of the exit code. Source: e2fsck(8)."""
-_MMP, _RECOVER = 0x0100, 0x0004  # of the features that a kernel must know to mount
-_CLEAN = 1  # the state, without the bit of known errors
+_MMP = 0x0100  # of the features that a kernel must know to mount
 
 
 # Before a mount
@@ -119,19 +118,6 @@ def has_mmp(device: str) -> bool:
     Source: the layout of the ext4 superblock in the kernel's documentation. Raises Undetermined when there is none.
     """
     return bool(struct.unpack_from("<I", _superblock(device), 0x60)[0] & _MMP)
-
-
-def is_clean(device: str) -> bool:
-    """Whether `e2fsck -p` would find nothing to do: unmounted in good order, and not due for a check by count or time.
-
-    Source: as above. Raises Undetermined when there is no superblock.
-    """
-    block = _superblock(device)
-    mounts, most_mounts, _magic, state = struct.unpack_from("<HhHH", block, 0x34)
-    checked, interval = struct.unpack_from("<II", block, 0x40)
-    needs_recovery = struct.unpack_from("<I", block, 0x60)[0] & _RECOVER
-    is_due = 0 < most_mounts <= mounts or 0 < interval <= time.time() - checked
-    return state == _CLEAN and not needs_recovery and not is_due
 
 
 def _superblock(device: str) -> bytes:
