@@ -13,12 +13,13 @@ import re
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
-from ansible_collections.dockyard.svc.tests.support import run, wait_for
+from ansible_collections.dockyard.svc.tests.support import Service, run, wait_for
 
 SIZE = 16 << 20
+MakeLoop = Callable[..., Service]
 _LVM_CONF = """
 devices {
   filter = [%(filter)s]
@@ -83,6 +84,29 @@ def folder() -> Iterator[Path]:
         run("umount", device, check=False)
         run("losetup", "--detach", device, check=False)
     wait_for(lambda: not attached(path), 10)
+
+
+@pytest.fixture
+def file(folder: Path) -> str:
+    """A file for a loop device."""
+    path = folder / "disk.img"
+    with path.open("wb") as stream:
+        stream.truncate(SIZE)
+    path.chmod(0o600)
+    return str(path)
+
+
+@pytest.fixture
+def make_loop(make: Callable[..., Service]) -> MakeLoop:
+    """Makes a service of loop devices alone."""
+
+    def one(*files: str, **keywords: Any) -> Service:
+        sections = {
+            "disk#%d" % index: {"type": "loop", "file": path, **keywords} for index, path in enumerate(map(str, files))
+        }
+        return make(**{"container#0": None, "docker_data_dir": None, **sections})
+
+    return one
 
 
 class Disks:

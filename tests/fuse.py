@@ -28,7 +28,9 @@ _NOT_IMPLEMENTED = 38
 def serving(folder: str) -> Iterator[int]:
     """Mount one on a folder; the pid of its server."""
     argv = [sys.executable, "-m", "ansible_collections.dockyard.svc.tests.fuse", folder]
-    server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd="/", env={**os.environ, "PYTHONPATH": COLLECTIONS})
+    server = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, text=True, cwd="/", env={**os.environ, "PYTHONPATH": COLLECTIONS}
+    )
     try:
         assert server.stdout and server.stdout.readline() == "ready\n"
         yield server.pid

@@ -37,7 +37,12 @@ class Run:
 
 
 def run_playbook(
-    inventory: Path, folders: pytest.TempPathFactory, playbook: str, *arguments: str, rc: int = 0, host: str = "localhost"
+    inventory: Path,
+    folders: pytest.TempPathFactory,
+    playbook: str,
+    *arguments: str,
+    rc: int = 0,
+    host: str = "localhost",
 ) -> Run:
     """Run the playbook dockyard.svc.PLAYBOOK. The test fails when its exit code is not `rc`."""
     folder = folders.mktemp(playbook)

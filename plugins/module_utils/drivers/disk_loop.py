@@ -11,6 +11,8 @@ still known when its file was replaced or removed meanwhile.
 from __future__ import annotations
 
 import os
+from functools import partial
+from operator import eq
 from typing import Dict, List, Optional, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
@@ -91,6 +93,18 @@ class LoopDevice(Driver):
         value = self.machine.record.get("loops", self.rid)
         return _read_identity(value), str(value.get("attachment", "")) if isinstance(value, dict) else ""
 
+    def _refuse_of_others(self, here: List[Loop]) -> None:
+        """Raise NodeError when another service has attached the file."""
+        for loop in here:
+            live = _write_attachment(loop)
+            if self.machine.record.get("loops", self.rid) != live:
+                path = self.machine.owner_of("loops", partial(eq, live))
+                if path:
+                    raise NodeError(
+                        "%s was attached to %s by the service %s of this node: stop that"
+                        % (self.file, loop.device, path)
+                    )
+
     def _problem(self, here: List[Loop]) -> str:
         """Why the loop devices of the file are not what a start makes, or an empty string."""
         if not here:
@@ -112,7 +126,9 @@ class LoopDevice(Driver):
     def check_start(self) -> None:
         filesystems.require("losetup")
         if not self._comes_later():
-            self._refuse(*self._loops())
+            here, left = self._loops()
+            self._refuse_of_others(here)
+            self._refuse(here, left)
 
     def _refuse(self, here: List[Loop], left: List[Loop]) -> None:
         """Raise NodeError unless the file can be attached, or is attached as a start would have done it."""
@@ -142,6 +158,7 @@ class LoopDevice(Driver):
             return False
         if self.imagined is None and not (self._run.check_mode and self._comes_later()):
             here, left = self._loops()
+            self._refuse_of_others(here)
             if here and not left and not self._problem(here):
                 return False
             self._refuse(here, left)
@@ -158,8 +175,7 @@ class LoopDevice(Driver):
         problem = self._problem(here) if here else "losetup has ended well, but %s has no loop device" % self.file
         if problem:
             raise NodeError(problem)
-        value = {**_write_identity(here[0].identity), "attachment": loops.attachment(here[0].device)}
-        self.machine.record.put("loops", self.rid, value)
+        self.machine.record.put("loops", self.rid, _write_attachment(here[0]))
 
     def _imagine_attached(self) -> None:
         outlook, others = self.machine.outlook, self.service.resources
@@ -174,6 +190,7 @@ class LoopDevice(Driver):
         if self.imagined is not None:
             return self._imagine_detached()
         here, left = self._loops()
+        self._refuse_of_others(here)
         for loop in here + left:
             self._detach(loop)
         if self._run.check_mode:
@@ -278,6 +295,10 @@ class LoopDevice(Driver):
 
 def _write_identity(identity: Identity) -> Dict[str, object]:
     return {"device": "%d:%d" % identity.device, "inode": identity.inode}
+
+
+def _write_attachment(loop: Loop) -> Dict[str, object]:
+    return {**_write_identity(loop.identity), "attachment": loops.attachment(loop.device)}
 
 
 def _read_identity(value: object) -> Optional[Identity]:

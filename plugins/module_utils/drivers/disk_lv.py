@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from operator import eq
 from typing import Dict, Optional, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
@@ -18,6 +20,9 @@ from ..node.lvm_changes import Changes, leaves_inactive
 from ..node.machine import Machine
 from . import volume_group
 from .base import DOWN, UP, WARN, Daemon, Driver, Remark, Status
+
+_SECTION = "volumes"
+"""Of the record: which volumes this service has activated by themselves, and not with their group."""
 
 
 class LogicalVolumeDriver(Driver):
@@ -65,10 +70,18 @@ class LogicalVolumeDriver(Driver):
         group = volume_group.find(self.machine, self.group)
         return group, group.volume(self.name) if group else None
 
+    def _refuse_of_others(self) -> None:
+        """Raise NodeError when another service of this node has activated the volume."""
+        if self.machine.record.get(_SECTION, self.rid) != self.full_name:
+            path = self.machine.owner_of(_SECTION, partial(eq, self.full_name))
+            if path:
+                raise NodeError("%s was activated by the service %s of this node: stop that" % (self.full_name, path))
+
     # Starting
 
     def check_start(self) -> None:
         if not self._group_rises():
+            self._refuse_of_others()
             self._usable(*self._find())
 
     def _group_rises(self) -> bool:
@@ -88,9 +101,11 @@ class LogicalVolumeDriver(Driver):
 
     def start(self) -> bool:
         group, volume = self._find()
+        self._refuse_of_others()
         if volume and volume.active:
             return False
         group = self._usable(group, volume)
+        self.machine.record.put(_SECTION, self.rid, self.full_name)
         self.way_back.append(self.stop)
         self._changes.activate_volumes(self.group, [self.name])
         self._imagine(volume_group.switched(group, True, [self.name]), UP)
@@ -114,8 +129,10 @@ class LogicalVolumeDriver(Driver):
         group, volume = self._find()
         if group is None or volume is None:
             return False
+        self._refuse_of_others()
         if volume.active:
             volume_group.deactivate(self.machine, self._changes, group, [self.name])
+        self.machine.record.put(_SECTION, self.rid, None)
         self._imagine(volume_group.switched(group, False, [self.name]), DOWN)
         self._proof = {"volume": "%s is not active" % self.full_name}
         return volume.active

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
+from operator import eq
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
@@ -133,6 +135,15 @@ class VolumeGroup(Driver):
     def _recorded(self) -> object:
         return self.machine.record.get("groups", self.rid)
 
+    def _refuse_of_others(self, group: Optional[Group]) -> None:
+        """Raise NodeError when another service of this node has activated the group."""
+        if group and self._recorded() != group.uuid:
+            path = self.machine.owner_of("groups", partial(eq, group.uuid))
+            if path:
+                raise NodeError(
+                    "the volume group %s was activated by the service %s of this node: stop that" % (self.name, path)
+                )
+
     def _is_ours(self, group: Group) -> bool:
         return self.node in group.tags
 
@@ -142,6 +153,7 @@ class VolumeGroup(Driver):
         group = self._find()
         if group is None and self._comes_later():
             return
+        self._refuse_of_others(group)
         self._usable(group)
 
     def _comes_later(self) -> bool:
@@ -165,6 +177,7 @@ class VolumeGroup(Driver):
         group = self._find()
         if group is None and self._check_mode and self._comes_later():
             group = self._unseen([other.values["name"] for other in self._volumes()] or ["*"])
+        self._refuse_of_others(group)
         if group and self._is_up(group) and not (self.shared and group.autoactivation):
             return False
         group = self._usable(group)
@@ -243,6 +256,7 @@ class VolumeGroup(Driver):
         group = self._find()
         if group is None:
             return False
+        self._refuse_of_others(group)
         changed = bool(group.active) or self._is_ours(group)
         if group.active:
             volume_group.deactivate(self.machine, self._changes, group)

@@ -24,7 +24,7 @@ from ..node.policy_routes import PolicyRoute, table_number
 from ..node.session import entry_address
 from .base import DOWN, UP, WARN, Daemon, Driver, Remark, Status
 from .ip_removal import Removal
-from .ip_view import Recorded, View, Wanted, look
+from .ip_view import Recorded, View, Wanted, address_in, look
 from .ip_wire import Wire
 
 _SECTION = "ip"
@@ -202,11 +202,8 @@ class IpHost(Driver):
         """Which other service of this node has the address by its own record, in words; empty when none has."""
         if view.recorded:
             return ""
-        for path, entries in self.machine.others(_SECTION):
-            recorded = filter(None, map(Recorded.read, entries.values()))
-            if any(other.address == view.address for other in recorded):
-                return "the service %s of this node has it: stop that, or give this one another address" % path
-        return ""
+        path = self.machine.owner_of(_SECTION, lambda entry: address_in(entry) == view.address)
+        return "the service %s of this node has it: stop that, or give this one another address" % path if path else ""
 
     def start(self) -> bool:
         if self.imagined == UP:

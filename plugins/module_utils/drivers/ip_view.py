@@ -53,6 +53,12 @@ class Recorded:
         }
 
 
+def address_in(value: Any) -> Optional[IpAddress]:
+    """The address in a record, None when there is none."""
+    recorded = Recorded.read(value)
+    return recorded.address if recorded else None
+
+
 class Wanted:
     """What the definition asks for. The name is resolved once."""
 

@@ -291,11 +291,10 @@ class Mount(Driver):
         return changed
 
     def _refuse_of_others(self) -> None:
-        """Raise NodeError when another service has mounted it: teams may name one file system in definitions of their own."""
-        if self.machine.record.get(_SECTION, self.rid) == self.mnt:
-            return
-        for path, points in self.machine.others(_SECTION):
-            if self.mnt in points.values():
+        """Raise NodeError when another service has mounted it."""
+        if self.machine.record.get(_SECTION, self.rid) != self.mnt:
+            path = self.machine.owner_of(_SECTION, lambda point: bool(point == self.mnt))
+            if path:
                 raise NodeError("%s was mounted by the service %s of this node: stop that" % (self.mnt, path))
 
     def evidence(self) -> Dict[str, str]:

@@ -129,12 +129,15 @@ class MountRelease:
             if result.rc == 0 or all(other.id != mount.id for other in mounts.table()):
                 return
             if "busy" not in result.stderr:
-                raise NodeError("%s cannot be unmounted: umount ended with %d: %s" % (mount.point, result.rc, result.stderr))
+                raise NodeError(
+                    "%s cannot be unmounted: umount ended with %d: %s" % (mount.point, result.rc, result.stderr)
+                )
             left = end - time.monotonic()
             if left <= 0:
                 users = holders.of_mount(mount) or ["by whom cannot be seen from here"]
                 raise NodeError(
-                    "%s cannot be unmounted, it is in use: %s; end them, then stop again" % (mount.point, "; ".join(users))
+                    "%s cannot be unmounted, it is in use: %s; end them, then stop again"
+                    % (mount.point, "; ".join(users))
                 )
             pause = next(pauses, pause)
             time.sleep(min(pause, left))

@@ -15,7 +15,7 @@ from ..node.errors import NodeError
 from .steps import ActionFailed, Steps
 
 _RELEASED = (DOWN, STANDBY_DOWN, NOT_APPLICABLE)
-_STARTED = ("ip", "loops", "groups")
+_STARTED = ("ip", "loops", "groups", "volumes", "mounts")
 """The sections of the record in which drivers remember a resource from its start to its stop."""
 
 
@@ -130,9 +130,7 @@ class Stopping(Steps):
 
     def _own_names(self) -> Set[str]:
         """The names of the service's containers that are not down. A stranger with such a name is none of them."""
-        return {
-            driver.name for driver in self._containers() if self._attempt(driver.rid, driver.status).state != DOWN
-        }
+        return {driver.name for driver in self._containers() if self._attempt(driver.rid, driver.status).state != DOWN}
 
     def _running(self, daemon: Dockerd, stopped: List[Container]) -> List[str]:
         """The names of what runs in the daemon, or outlived it; in check mode without what would have been stopped."""

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from . import files, processes, systemd
 from .bridges import SubnetRegistry
@@ -103,7 +103,8 @@ class Record:
                     files.make_folder(os.path.dirname(self._file), 0o700)
                     files.write_whole(self._file, json.dumps(now, indent=1, sort_keys=True) + "\n")
                 except OSError as error:
-                    if value is not None:  # a full disk keeps nothing from being released: what is stale is not believed
+                    # A full disk keeps nothing from being released: what is stale is not believed.
+                    if value is not None:
                         raise NodeError("%s cannot be written: %s" % (self._file, error.strerror)) from error
             self._value = now
 
@@ -149,8 +150,17 @@ class Machine:
             if not files.folder_is(path, mode):
                 files.make_folder(path, mode)
 
-    def others(self, section: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
-        """What the other services of this node remember in a section, each under its service path."""
+    def owner_of(self, section: str, is_it: Callable[[Any], bool]) -> str:
+        """The path of the other service of this node that remembers something in a section, empty when none does.
+
+        Teams that know nothing of each other's definitions may name the same address, disk or file system in theirs.
+        """
+        for path, entries in self._others(section):
+            if any(is_it(entry) for entry in entries.values()):
+                return path
+        return ""
+
+    def _others(self, section: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
         root = self.host.directories.state
         for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
             value = files.read_json(os.path.join(root, name, "record.json")) if name != self.slug else None

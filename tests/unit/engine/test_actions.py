@@ -215,7 +215,13 @@ def test_standby_resources_stay_up_and_disabled_ones_are_left_alone():
 
 
 REQUIRES = [
-    ("start", ["fs#10"], [], {"start_requires": "ip#1"}, "start_requires wants ip#1 to be up or stdby up, and it is down"),
+    (
+        "start",
+        ["fs#10"],
+        [],
+        {"start_requires": "ip#1"},
+        "start_requires wants ip#1 to be up or stdby up, and it is down",
+    ),
     ("start", ["fs#10"], ["ip#1"], {"start_requires": "ip#1"}, ""),
     ("start", ["ip#1", "fs#10"], [], {"start_requires": "ip#1"}, ""),
     ("start", ["fs#10"], ["ip#1"], {"start_requires": "ip#1(down)"}, "wants ip#1 to be down, and it is up"),

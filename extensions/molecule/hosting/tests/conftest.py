@@ -83,7 +83,9 @@ class Machine:
 
     def docker(self, service, *words):
         """What a docker command on the service's socket prints."""
-        return self.host.check_output("docker --host unix://%s " + " ".join(["%s"] * len(words)), self.socket(service), *words)
+        return self.host.check_output(
+            "docker --host unix://%s " + " ".join(["%s"] * len(words)), self.socket(service), *words
+        )
 
     def containers(self, service):
         """What the service's daemon knows of its containers, by name."""

@@ -80,7 +80,7 @@ def test_restart_keeps_the_container_and_leaves_the_others_alone(play, machine, 
 def test_docker_starts_the_daemon_of_a_service_that_is_stopped(play, machine, stopped):
     run = play("docker", *SELECT, "-e", "docker_args=ps -a")
     assert run.changed
-    assert "Exited (0)" in run.text   # it ended by itself when it was asked to
+    assert "Exited (0)" in run.text  # it ended by itself when it was asked to
     assert ONE in machine.daemons()
     play("stop", *SELECT)
     assert ONE not in machine.daemons()
@@ -90,7 +90,7 @@ def test_docker_starts_the_daemon_of_a_service_that_is_stopped(play, machine, st
 def neighbour(machine, tmp_path):
     """The same command line in another pid namespace, as the daemon of a system container on this machine has it."""
     words = Path("/proc/%d/cmdline" % machine.daemons()[ONE].pid).read_text().split("\0")[1:-1]
-    program = tmp_path / "dockerd"   # a Python by this name, because it sleeps whatever its arguments are
+    program = tmp_path / "dockerd"  # a Python by this name, because it sleeps whatever its arguments are
     shutil.copy(os.path.realpath("/usr/bin/python3"), program)
     argv = ["unshare", "--pid", "--fork", "--kill-child", str(program), "-c", "import time; time.sleep(600)", *words]
     with subprocess.Popen(argv) as process:

@@ -11,7 +11,9 @@ def test_there_are_exactly_six_daemons(machine, teams):
     assert sorted(machine.daemons()) == sorted(teams)
 
 
-@pytest.mark.parametrize("option", ["--data-root", "--exec-root", "--pidfile", "--host", "--config-file", "--cgroup-parent"])
+@pytest.mark.parametrize(
+    "option", ["--data-root", "--exec-root", "--pidfile", "--host", "--config-file", "--cgroup-parent"]
+)
 def test_no_two_daemons_share(machine, option):
     values = [daemon.options[option] for daemon in machine.daemons().values()]
     assert len(values) == len(set(values)) == 6

@@ -82,11 +82,11 @@ def test_containers_of_different_services_cannot_reach_one_another(machine, serv
     stranger, _gateway, _mac = network(machine, other)
     own = fetch(machine, service, "http://%s/hostname" % address)
     assert own.stdout.strip() == service.partition("/")[2], own.stderr
-    assert page(machine, "http://%s/hostname" % stranger).rc == 0   # it is there, for the node
+    assert page(machine, "http://%s/hostname" % stranger).rc == 0  # it is there, for the node
     reached = fetch(machine, service, "http://%s/hostname" % stranger)
-    assert reached.rc == 143   # no answer at all, until busybox's timeout ended it
+    assert reached.rc == 143  # no answer at all, until busybox's timeout ended it
     published = fetch(machine, service, "http://%s:%d/hostname" % (gateway, PORT[other]))
-    assert published.stdout.strip() == other.partition("/")[2]   # a published port is for everybody
+    assert published.stdout.strip() == other.partition("/")[2]  # a published port is for everybody
 
 
 def test_a_restart_changes_nothing_that_the_other_can_observe(play, machine):
@@ -95,7 +95,7 @@ def test_a_restart_changes_nothing_that_the_other_can_observe(play, machine):
     assert play("restart", "-e", "svc=" + BLUE).changed
     assert surroundings(machine, GREEN) == before
     assert machine.life(six) == six
-    assert network(machine, BLUE) == own   # the same subnet and address again
+    assert network(machine, BLUE) == own  # the same subnet and address again
     for service in (BLUE, GREEN):
         assert page(machine, "http://127.0.0.1:%d/hostname" % PORT[service]).rc == 0
 

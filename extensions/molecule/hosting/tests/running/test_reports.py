@@ -19,8 +19,8 @@ def test_status_prints_the_tree_of_the_service(play):
     assert len(lines) == len(shape)
     for line, pattern in zip(lines, shape):
         assert re.fullmatch(pattern, line), line
-    assert "\n".join(lines) + "\n" in run.text   # verbatim, not as an escaped string
-    assert len({line.index(" up ") for line in lines[2:]}) == 1   # one column
+    assert "\n".join(lines) + "\n" in run.text  # verbatim, not as an escaped string
+    assert len({line.index(" up ") for line in lines[2:]}) == 1  # one column
     assert "changed=0" in run.text
 
 
@@ -68,14 +68,18 @@ def test_docker_runs_once_for_each_service(play, teams):
 
 
 def test_docker_replaces_the_name_of_a_container(play):
-    run = play("docker", "-e", "svc=app2-dev/svc1", "-e", "docker_args=exec {container#0} /bin/busybox echo 'a  b' $HOME")
+    run = play(
+        "docker", "-e", "svc=app2-dev/svc1", "-e", "docker_args=exec {container#0} /bin/busybox echo 'a  b' $HOME"
+    )
     outcome = run.result["services"]["app2-dev/svc1"]
     assert " exec app2-dev..svc1.container.0 " in outcome["cmd"]
-    assert outcome["stdout"] == "a  b $HOME\n"   # one word, and no shell
+    assert outcome["stdout"] == "a  b $HOME\n"  # one word, and no shell
 
 
 def test_docker_returns_the_real_exit_code(play):
-    run = play("docker", "-e", "svc=app1-prd/svc1", "-e", "docker_args=exec {container#0} /bin/busybox sh -c 'exit 7'", rc=2)
+    run = play(
+        "docker", "-e", "svc=app1-prd/svc1", "-e", "docker_args=exec {container#0} /bin/busybox sh -c 'exit 7'", rc=2
+    )
     assert run.result["rc"] == run.result["services"]["app1-prd/svc1"]["rc"] == 7
     assert "failed=1" in run.text
 
