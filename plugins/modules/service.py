@@ -118,7 +118,7 @@ services:
       description: The status after the action.
       type: dict
     evidence:
-      description: What proves the release of each resource after a stop.
+      description: What proves the release of each resource after a stop. When and in which boot that was is in the status.
       type: dict
     commands:
       description: The commands, in order, with exit code, seconds and output. In check mode those that would have run.

@@ -56,6 +56,12 @@ services:
     here:
       description: Whether the service may run on this node.
       type: bool
+    read_at:
+      description: When the reading began, in UTC by the clock of the node.
+      type: str
+    boot_id:
+      description: The boot of the node in which it was read. What was read before a reboot says nothing about the time after.
+      type: str
     groups:
       description: The merged state of each group of resources.
       type: dict

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -54,6 +56,16 @@ def test_whole_sequence(make: Callable[..., Service], containers: list[dict[str,
     again = service.stop()
     assert (again["changed"], again["commands"], again["status"]["avail"]) == (False, [], "down")
     assert service.status()["avail"] == "down"
+
+
+def test_a_status_says_when_and_in_which_boot_it_was_read(service: Service) -> None:
+    """Also what proves a stop: whoever decides by it can tell a stale one (F107)."""
+    began = datetime.now(timezone.utc).replace(microsecond=0)
+    service.start()
+    status = service.stop()["status"]
+    read_at = datetime.strptime(status["read_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    assert began <= read_at <= datetime.now(timezone.utc)
+    assert status["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
 
 
 def test_same_container_is_started_again(running: Service) -> None:

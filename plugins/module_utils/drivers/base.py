@@ -92,7 +92,7 @@ class Driver(ABC):
         """Bring the resource up; whether anything was changed. Raises NodeError."""
 
     def settle(self) -> None:
-        """Wait for what `start` has left to finish in the background. No container starts before. Raises NodeError."""
+        """Wait for what `start` has left to finish in the background. Raises NodeError."""
         return
 
     @abstractmethod

@@ -49,6 +49,7 @@ class Container(Driver):
         self._image = Image(self.values, self._docker, machine, self.rid)
         self._made: Optional[str] = None
         self._is_new = False
+        self._began: Optional[float] = None
         self._predicted: Optional[Found] = None
         self._gone = False
 
@@ -130,8 +131,16 @@ class Container(Driver):
             self._run_new()
         else:
             self._start_found(found)
-        self._wait_until_up(0)
+        self._began = time.monotonic()
+        found = None if self._run.check_mode else self._find()
+        if found is None or not found.runs or found.health:
+            self._wait_until_up(0)
         return True
+
+    def settle(self) -> None:
+        """See that what `start` has started still runs after a moment. The next container starts meanwhile."""
+        if self._began is not None:
+            self._wait_until_up(time.monotonic() - self._began)
 
     def _forbid_restarts(self, found: Found) -> None:
         """Take back a restart policy that somebody gave the container: the order of starts is the service's."""
@@ -205,7 +214,7 @@ class Container(Driver):
             if found is None:
                 self._fail("is gone")
             elif found.state in ("exited", "dead", "removing"):
-                self._fail("ended at once with exit code %s" % found.inspect["State"].get("ExitCode"))
+                self._fail("has ended with exit code %s" % found.inspect["State"].get("ExitCode"))
             elif found.health == "unhealthy":
                 self._fail("runs, but its health check says unhealthy")
             elif found.runs and found.health in ("", "healthy"):

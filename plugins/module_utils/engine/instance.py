@@ -18,6 +18,7 @@ from ..drivers.docker_run import needs_bridge
 from ..drivers.dockerd import Dockerd
 from ..drivers.node_dockerd import NodeDockerd
 from ..drivers.registry import DRIVERS
+from ..node import clock
 from ..node.commands import Runner
 from ..node.errors import NodeError
 from ..node.machine import Host, Machine
@@ -36,6 +37,7 @@ class Instance:
         self.machine = Machine(host, run, definition.path.slug, definition.short_id)
         self.daemon: Union[Dockerd, NodeDockerd] = self._daemon()
         self.drivers: List[Driver] = [self._driver(resource) for resource in definition.resources]
+        self._read_at = ""
 
     def _daemon(self) -> Union[Dockerd, NodeDockerd]:
         if not self.definition.private:
@@ -60,6 +62,7 @@ class Instance:
 
     def read(self) -> Dict[str, Status]:
         """What every resource is now, by rid. A service that does not run here has none to read."""
+        self._read_at = clock.now()
         if not self.definition.runs_here:
             return {}
         others = [driver for driver in self.drivers if not isinstance(driver, Container)]
@@ -84,6 +87,8 @@ class Instance:
             "env": self.definition.values["env"],
             "app": self.definition.values["app"],
             "here": here,
+            "read_at": self._read_at,
+            "boot_id": clock.boot_id(),
             "avail": avail,
             "overall": merge([avail, optional] + [WARN] * tainted),
             "frozen": self.frozen,

@@ -51,7 +51,9 @@ def act_on_container(definition: Definition, host: Host, state: str, check_mode:
         if look.state != "up":
             raise NodeError("%s: start it with dockyard.svc.dockerd first" % look.reason)
         driver.check_start()
-        return driver.start()
+        changed = driver.start()
+        driver.settle()
+        return changed
 
     def status() -> Dict[str, Any]:
         found: Status = instance.state_of(driver)

@@ -32,6 +32,7 @@ class Starting(Steps):
         self._undo: List[Tuple[str, Callable[[], bool]]] = []
         self._unsettled: List[Driver] = []
         self._daemon_lock = threading.Lock()
+        self._settle_lock = threading.Lock()
 
     def start(self) -> None:
         """Start the resources in order. Raises ActionFailed after taking back what was changed."""
@@ -113,11 +114,13 @@ class Starting(Steps):
     # Going up
 
     def _start_one(self, driver: Driver) -> None:
+        if driver.values["start_requires"]:
+            self._settle()
         self._refuse(driver, self._unmet(driver, "start") or self._unfounded(driver))
         if isinstance(driver, Container):
             with self._daemon_lock:
                 self._start_daemon(driver)
-                self._settle()
+                self._settle(lambda other: not isinstance(other, Container))
         undo = (driver.rid, driver.undo_start)
         self._undo.append(undo)
         if self._attempt(driver.rid, driver.start):
@@ -142,12 +145,13 @@ class Starting(Steps):
         if not was_up:
             self._undo.append(("docker daemon", lambda: self._stop_idle_daemon(daemon)))
 
-    def _settle(self) -> None:
-        """Wait for what was started and goes on in the background, so that containers find it done."""
-        while self._unsettled:
-            driver = self._unsettled.pop(0)
-            with self._tolerant(driver):
-                self._attempt(driver.rid, driver.settle)
+    def _settle(self, wanted: Callable[[Driver], bool] = lambda _driver: True) -> None:
+        """Wait for what was started and is not done yet: for addresses before any container, for all before the end."""
+        with self._settle_lock:
+            for driver in filter(wanted, list(self._unsettled)):
+                self._unsettled.remove(driver)
+                with self._tolerant(driver):
+                    self._attempt(driver.rid, driver.settle)
 
     def _verify_up(self, drivers: List[Driver]) -> None:
         """Read everything again, if anything was changed: a start that leaves a resource anything but up has failed."""

@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional, Set, Tuple
 
-from . import files
+from . import clock, files
 from .commands import execute
 from .errors import NodeError, Undetermined
 
@@ -126,9 +126,9 @@ def attachment(device: str) -> str:
 
     An empty string before Linux 5.15, which has no such number.
     """
-    boot = files.read_text("/proc/sys/kernel/random/boot_id")
+    boot = clock.boot_id()
     number = files.read_text("/sys/block/%s/diskseq" % os.path.basename(device))
-    return "%s %s" % (boot.strip(), number.strip()) if boot and number else ""
+    return "%s %s" % (boot, number.strip()) if boot and number else ""
 
 
 def next_free(taken: Iterable[str] = (), released: Iterable[str] = ()) -> str:

@@ -65,13 +65,21 @@ def test_what_was_up_before_stays_up(whole: Whole) -> None:
 
 
 def test_what_goes_down_again_before_the_start_ends(whole: Whole) -> None:
-    """Everything is read again: the second container has ended the first one, and the start has failed."""
+    """The second container has ended the first one: the start has failed."""
     waits = "while test ! -e /data/end; do sleep 0.05; done; exit 1"
     ends = "touch /data/end; trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"
     volume = {"volume_mounts": whole.outer + "/volume:/data", "stop_timeout": 3}
     pair = [container(command=["sh", "-c", script], **volume) for script in (waits, ends)]
     mortal = whole.changed(**{"container#0": pair[0], "container#1": pair[1]})
-    fails(mortal, "started", "container#0: is down after the start", "exited with code 1", "taken back: container#1")
+    fails(mortal, "started", "container#0: ", "code 1", "taken back: container#1")
+    assert whole.remains() == []
+
+
+def test_a_container_that_another_one_requires(whole: Whole) -> None:
+    """It is watched to the end before the other one starts."""
+    changed = whole.changed(**{"container#0": BROKEN, "container#1": {**container(), "start_requires": "container#0"}})
+    outcome = fails(changed, "started", "container#0: ", "no luck today")
+    assert "taken back: docker daemon" in outcome["msg"]
     assert whole.remains() == []
 
 
