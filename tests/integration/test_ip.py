@@ -128,7 +128,7 @@ def test_address_of_another_service(make_ip: Callable[..., Service]) -> None:
     first, second = make_ip(), make_ip()
     first.start()
     for state in ("started", "stopped"):
-        refused(second.act(state), "the service %s of this node has it" % first.path)
+        refused(second.act(state), "was added by the service %s of this node" % first.path)
     assert first.state("ip#1") == "up"
     first.stop()
     second.start()

@@ -98,12 +98,9 @@ class LoopDevice(Driver):
         for loop in here:
             live = _write_attachment(loop)
             if self.machine.record.get("loops", self.rid) != live:
-                path = self.machine.owner_of("loops", partial(eq, live))
-                if path:
-                    raise NodeError(
-                        "%s was attached to %s by the service %s of this node: stop that"
-                        % (self.file, loop.device, path)
-                    )
+                owner = self.machine.owner_of("loops", partial(eq, live))
+                if owner:
+                    raise NodeError("%s was attached to %s by %s" % (self.file, loop.device, owner))
 
     def _problem(self, here: List[Loop]) -> str:
         """Why the loop devices of the file are not what a start makes, or an empty string."""

@@ -70,19 +70,20 @@ class LogicalVolumeDriver(Driver):
         group = volume_group.find(self.machine, self.group)
         return group, group.volume(self.name) if group else None
 
-    def _refuse_of_others(self) -> None:
+    def _refuse_of_others(self, volume: Optional[LogicalVolume]) -> None:
         """Raise NodeError when another service of this node has activated the volume."""
-        if self.machine.record.get(_SECTION, self.rid) != self.full_name:
-            path = self.machine.owner_of(_SECTION, partial(eq, self.full_name))
-            if path:
-                raise NodeError("%s was activated by the service %s of this node: stop that" % (self.full_name, path))
+        if volume and volume.active and self.machine.record.get(_SECTION, self.rid) != self.full_name:
+            owner = self.machine.owner_of(_SECTION, partial(eq, self.full_name))
+            if owner:
+                raise NodeError("%s was activated by %s" % (self.full_name, owner))
 
     # Starting
 
     def check_start(self) -> None:
         if not self._group_rises():
-            self._refuse_of_others()
-            self._usable(*self._find())
+            group, volume = self._find()
+            self._refuse_of_others(volume)
+            self._usable(group, volume)
 
     def _group_rises(self) -> bool:
         """Whether this run activates the whole group: what stands for all of it is expected, and not this volume alone."""
@@ -101,7 +102,7 @@ class LogicalVolumeDriver(Driver):
 
     def start(self) -> bool:
         group, volume = self._find()
-        self._refuse_of_others()
+        self._refuse_of_others(volume)
         if volume and volume.active:
             return False
         group = self._usable(group, volume)
@@ -129,7 +130,7 @@ class LogicalVolumeDriver(Driver):
         group, volume = self._find()
         if group is None or volume is None:
             return False
-        self._refuse_of_others()
+        self._refuse_of_others(volume)
         if volume.active:
             volume_group.deactivate(self.machine, self._changes, group, [self.name])
         self.machine.record.put(_SECTION, self.rid, None)

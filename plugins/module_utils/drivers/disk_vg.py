@@ -137,12 +137,10 @@ class VolumeGroup(Driver):
 
     def _refuse_of_others(self, group: Optional[Group]) -> None:
         """Raise NodeError when another service of this node has activated the group."""
-        if group and self._recorded() != group.uuid:
-            path = self.machine.owner_of("groups", partial(eq, group.uuid))
-            if path:
-                raise NodeError(
-                    "the volume group %s was activated by the service %s of this node: stop that" % (self.name, path)
-                )
+        if group and (group.active or self._is_ours(group)) and self._recorded() != group.uuid:
+            owner = self.machine.owner_of("groups", partial(eq, group.uuid))
+            if owner:
+                raise NodeError("the volume group %s was activated by %s" % (self.name, owner))
 
     def _is_ours(self, group: Group) -> bool:
         return self.node in group.tags

@@ -202,8 +202,8 @@ class IpHost(Driver):
         """Which other service of this node has the address by its own record, in words; empty when none has."""
         if view.recorded:
             return ""
-        path = self.machine.owner_of(_SECTION, lambda entry: address_in(entry) == view.address)
-        return "the service %s of this node has it: stop that, or give this one another address" % path if path else ""
+        owner = self.machine.owner_of(_SECTION, lambda entry: address_in(entry) == view.address)
+        return "it was added by %s" % owner if owner else ""
 
     def start(self) -> bool:
         if self.imagined == UP:

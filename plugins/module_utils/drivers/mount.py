@@ -10,6 +10,7 @@ import os
 import pwd
 import stat
 from functools import partial
+from operator import eq
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
@@ -293,9 +294,9 @@ class Mount(Driver):
     def _refuse_of_others(self) -> None:
         """Raise NodeError when another service has mounted it."""
         if self.machine.record.get(_SECTION, self.rid) != self.mnt:
-            path = self.machine.owner_of(_SECTION, lambda point: bool(point == self.mnt))
-            if path:
-                raise NodeError("%s was mounted by the service %s of this node: stop that" % (self.mnt, path))
+            owner = self.machine.owner_of(_SECTION, partial(eq, self.mnt))
+            if owner:
+                raise NodeError("%s was mounted by %s" % (self.mnt, owner))
 
     def evidence(self) -> Dict[str, str]:
         return self._release.prove()

@@ -151,22 +151,25 @@ class Machine:
                 files.make_folder(path, mode)
 
     def owner_of(self, section: str, is_it: Callable[[Any], bool]) -> str:
-        """The path of the other service of this node that remembers something in a section, empty when none does.
+        """Which other service of this node remembers something in a section, and the way out; empty when none does.
 
         Teams that know nothing of each other's definitions may name the same address, disk or file system in theirs.
         """
-        for path, entries in self._others(section):
+        for file, entries in self._others(section):
             if any(is_it(entry) for entry in entries.values()):
-                return path
+                path = os.path.basename(os.path.dirname(file)).replace("..", "/")
+                return "the service %s of this node: stop that, or, when it is no more, remove %s" % (path, file)
         return ""
 
     def _others(self, section: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
+        """The records of the other services, and what they have in a section."""
         root = self.host.directories.state
         for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
-            value = files.read_json(os.path.join(root, name, "record.json")) if name != self.slug else None
+            file = os.path.join(root, name, "record.json")
+            value = files.read_json(file) if name != self.slug else None
             entries = value.get(section) if isinstance(value, dict) else None
             if isinstance(entries, dict):
-                yield name.replace("..", "/"), entries
+                yield file, entries
 
     def path_problem(self) -> str:
         """Why the socket paths of the service would not work, or an empty string."""
