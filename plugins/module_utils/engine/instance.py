@@ -17,7 +17,7 @@ from ..drivers.container import Container
 from ..drivers.docker_run import needs_bridge
 from ..drivers.dockerd import Dockerd
 from ..drivers.node_dockerd import NodeDockerd
-from ..drivers.registry import DRIVERS
+from ..drivers.registry import driver_for
 from ..node import clock
 from ..node.commands import Runner
 from ..node.errors import NodeError
@@ -47,7 +47,7 @@ class Instance:
         return Dockerd(self.definition, self.machine, grace, any(map(needs_bridge, containers)))
 
     def _driver(self, resource: ResourceDefinition) -> Driver:
-        kind = DRIVERS[(resource.group, resource.type)]
+        kind = driver_for(resource.group, resource.type)
         return kind(resource, self.definition, self.machine, self.daemon)
 
     @property

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
 import threading
 from types import ModuleType
@@ -40,9 +39,10 @@ def require_sdk() -> None:
 def import_sdk() -> ModuleType:
     """The Docker SDK for Python. Raises NodeError when it cannot be imported."""
     with _import:
-        if sys.version_info < (3, 12):
-            # Older SDKs import distutils. setuptools would replace it by its own, which costs more than all the rest.
-            os.environ.setdefault("SETUPTOOLS_USE_DISTUTILS", "stdlib")
+        hack: Any = sys.modules.get("_distutils_hack")
+        if hack and sys.version_info < (3, 12):
+            # Older SDKs import distutils. setuptools would put its own in the place, which costs more than all the rest.
+            hack.remove_shim()
         try:
             return importlib.import_module("docker")
         except Exception as error:
