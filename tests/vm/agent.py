@@ -20,11 +20,13 @@ from pathlib import Path
 
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.parse import parse_all
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.selection import select_resources
+from ansible_collections.dockyard.svc.plugins.module_utils.drivers import container, disk_vg, ip_host, mount
 from ansible_collections.dockyard.svc.plugins.module_utils.engine import many
 from ansible_collections.dockyard.svc.plugins.module_utils.node.docker_api import import_sdk
 from ansible_collections.dockyard.svc.plugins.module_utils.node.machine import Directories, Host
 
 NODE = os.uname().nodename
+PRELOADED = (container, disk_vg, ip_host, mount)  # each action runs in a copy of this process
 _children = {}
 _holders = {}
 
@@ -206,7 +208,7 @@ def _output(*argv):
 def main():
     verbs = (act, begin, wait, status, look, exclusive, run, hold, drop, cut_sessions)
     named = {verb.__name__: verb for verb in verbs}
-    import_sdk()  # each action runs in a copy of this process
+    import_sdk()
     for line in sys.stdin:
         verb, arguments = json.loads(line)
         try:

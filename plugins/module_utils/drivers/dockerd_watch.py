@@ -85,11 +85,15 @@ class DockerdWatch:
 
     def is_ours(self, process: Process) -> bool:
         """Whether a process carries this service's roots in its arguments. Two daemons never share them."""
-        if os.path.basename(process.program) != "dockerd":
-            return False
-        wanted = {"--data-root": self._data_root, "--exec-root": self._machine.exec_root, "--pidfile": self._pid_file}
+        return self._root_of(process) == self._data_root
+
+    def _root_of(self, process: Process) -> Optional[str]:
+        """The data root of a daemon of this service, by its present or an earlier definition; None for any other process."""
         pairs = dict(zip(process.argv, process.argv[1:]))
-        return all(pairs.get(option) == value for option, value in wanted.items())
+        own = {"--exec-root": self._machine.exec_root, "--pidfile": self._pid_file}
+        if os.path.basename(process.program) != "dockerd" or any(pairs.get(name) != own[name] for name in own):
+            return None
+        return pairs.get("--data-root")
 
     def rival(self) -> Optional[Process]:
         """Another docker daemon that works in our data root."""
@@ -160,12 +164,15 @@ class DockerdWatch:
             return self._ask(process)
         mine = self.process(max_age)
         if owner:
-            holder = str(process or "pid %d" % owner)
-            return DaemonLook(
-                UNDEF,
-                "the socket %s is held by %s, which is not the service's daemon" % (self._socket, holder),
-                mine.pid if mine else None,
-            )
+            former = self._root_of(process) if process else None
+            text = "the socket %s is held by %s, which is not the service's daemon"
+            text %= self._socket, process or "pid %d" % owner
+            if former:
+                text = (
+                    "its docker daemon (%s) works in %s and not in %s: stop the service with that docker_data_dir first"
+                )
+                text %= process, former, self._data_root
+            return DaemonLook(UNDEF, text, mine.pid if mine else None)
         if mine:
             return DaemonLook(
                 UNDEF, "the docker daemon runs (pid %d) but does not listen on %s" % (mine.pid, self._socket), mine.pid

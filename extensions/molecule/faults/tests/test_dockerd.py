@@ -500,6 +500,21 @@ def test_f32_environment_that_leads_elsewhere(make: Make) -> None:
 # Faults that the list does not name
 
 
+def test_data_root_of_an_earlier_definition(running: Service) -> None:
+    """The definition was changed under the running daemon: it is neither hidden nor ended, and the way out is said."""
+    changed = Service(running.path, docker_data_dir="/srv/elsewhere")
+    root = running.definition.values["docker_data_dir"]
+    assert changed.state("container#0") == "undef"
+    for state in ("started", "stopped"):
+        outcome = changed.act(state)
+        assert outcome["failed"] and not outcome["commands"], outcome
+        assert "works in %s and not in /srv/elsewhere" % root in outcome["msg"], outcome["msg"]
+    assert running.state("container#0") == "up"
+    running.stop()
+    changed.start()
+    changed.wipe()
+
+
 def test_data_root_is_a_link(service: Service) -> None:
     """A data root that is a symbolic link, or below one, is refused with the real path."""
     os.makedirs("/srv/elsewhere", exist_ok=True)
