@@ -102,3 +102,14 @@ def test_start_of_one_in_a_running_daemon(make: Callable[..., Service]) -> None:
     rid = {"rid": "container#1"}
     foretold, done = service.act("started", check_mode=True, **rid), service.act("started", **rid)
     assert _commands(foretold) == _commands(done)
+
+
+@pytest.mark.parametrize("state", ["stopped", "restarted"])
+def test_one_container_of_two(make: Callable[..., Service], state: str) -> None:
+    """The daemon stays up for the other one, which check mode must be able to tell."""
+    service = make(container(), container())
+    service.start()
+    foretold = service.act(state, check_mode=True, rid="container#1")
+    done = service.act(state, rid="container#1")
+    assert not foretold["failed"], foretold["msg"]
+    assert [command["cmd"] for command in foretold["commands"]] == [command["cmd"] for command in done["commands"]]

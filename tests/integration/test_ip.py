@@ -135,6 +135,19 @@ def test_address_of_another_service(make_ip: Callable[..., Service]) -> None:
     second.stop()
 
 
+def test_address_of_another_service_after_a_crash(make_ip: Callable[..., Service]) -> None:
+    """Both have it in their records: it is the one's that added it last."""
+    first, second = make_ip(), make_ip()
+    first.start()
+    ip("address", "delete", first.status()["resources"]["ip#1"]["facts"]["address"] + "/24", "dev", "v0")
+    second.start()
+    assert first.state("ip#1") == "warn"
+    refused(first.act("stopped"), "was added by the service %s of this node" % second.path)
+    assert second.state("ip#1") == "up"
+    second.stop()
+    first.stop()
+
+
 # Removal
 
 

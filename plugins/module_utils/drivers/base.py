@@ -20,7 +20,9 @@ from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
 from ..node.docker_api import DockerApi
+from ..node.errors import NodeError
 from ..node.machine import Machine
+from ..node.record import CLAIMS
 
 UP = "up"
 DOWN = "down"
@@ -105,6 +107,30 @@ class Driver(ABC):
         while self.way_back:
             changed = self.way_back.pop()() is not False or changed
         return changed
+
+    def claim(self, what: str) -> None:
+        """Remember that the service has something from now on, unless it is known; a failed start takes that back."""
+        if self.machine.record.claimed(self.rid) != what or self.machine.owner_of(self.rid, what):
+            before = self.machine.record.get(CLAIMS, self.rid)
+            self.machine.record.claim(self.rid, what)
+            self.way_back.append(lambda: self._put_claim_back(before))
+
+    def _put_claim_back(self, before: object) -> bool:
+        self.machine.record.put(CLAIMS, self.rid, before)
+        return False
+
+    def disclaim(self, *whats: str) -> None:
+        """Forget that the service has something, also when the resource had another number then."""
+        record = self.machine.record
+        for rid in record.keys(CLAIMS):
+            if rid == self.rid or record.claimed(rid) in whats:
+                record.put(CLAIMS, rid, None)
+
+    def refuse_of_others(self, what: str, text: str) -> None:
+        """Raise NodeError, `text` followed by whose it is, when another service of this node has started something."""
+        owner = self.machine.owner_of(self.rid, what)
+        if owner:
+            raise NodeError("%s by %s" % (text, owner))
 
     def evidence(self) -> Dict[str, str]:
         """What proves that the resource is released, by kind of evidence. Only asked after a stop."""

@@ -74,6 +74,9 @@ class Container(Driver):
 
     def _status_from_daemon(self, status: Status) -> None:
         found = self._find()
+        if found and not found.inspect:  # check mode has only imagined what it is now
+            status.state = UP if found.runs else DOWN
+            return
         if found:
             read_found(status, found, self._image.name, self.daemon)
             return
@@ -124,6 +127,8 @@ class Container(Driver):
         if found and tamed:
             self._forbid_restarts(found)
             found = self._find()
+        if found and not self._run.check_mode:
+            self.machine.record.put("containers", self.rid, found.id)  # it may have been lost
         if found and found.runs:
             self._wait_until_up(SETTLE)
             return tamed

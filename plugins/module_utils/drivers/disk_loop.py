@@ -11,8 +11,6 @@ still known when its file was replaced or removed meanwhile.
 from __future__ import annotations
 
 import os
-from functools import partial
-from operator import eq
 from typing import Dict, List, Optional, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
@@ -96,11 +94,7 @@ class LoopDevice(Driver):
     def _refuse_of_others(self, here: List[Loop]) -> None:
         """Raise NodeError when another service has attached the file."""
         for loop in here:
-            live = _write_attachment(loop)
-            if self.machine.record.get("loops", self.rid) != live:
-                owner = self.machine.owner_of("loops", partial(eq, live))
-                if owner:
-                    raise NodeError("%s was attached to %s by %s" % (self.file, loop.device, owner))
+            self.refuse_of_others(_claim_on(loop), "%s was attached to %s" % (self.file, loop.device))
 
     def _problem(self, here: List[Loop]) -> str:
         """Why the loop devices of the file are not what a start makes, or an empty string."""
@@ -157,13 +151,18 @@ class LoopDevice(Driver):
             here, left = self._loops()
             self._refuse_of_others(here)
             if here and not left and not self._problem(here):
+                self._remember(here[0])
                 return False
             self._refuse(here, left)
-        self.way_back.append(self.stop)
-        self._run.change(["losetup", "--find", "--show", "--nooverlap", self.file], _DEADLINE, self.rid)
+        argv = ["losetup", "--find", "--show", "--nooverlap", self.file]
         if self._run.check_mode:
+            self._run.change(argv, _DEADLINE, self.rid)
             self._imagine_attached()
-        else:
+            return True
+        with self.machine.locked("loops"):  # two that attach a file at once would both be given the same device
+            self._refuse_of_others(self._loops()[0])
+            self.way_back.append(self.stop)
+            self._run.change(argv, _DEADLINE, self.rid)
             self._verify_attached()
         return True
 
@@ -172,7 +171,13 @@ class LoopDevice(Driver):
         problem = self._problem(here) if here else "losetup has ended well, but %s has no loop device" % self.file
         if problem:
             raise NodeError(problem)
-        self.machine.record.put("loops", self.rid, _write_attachment(here[0]))
+        self._remember(here[0])
+
+    def _remember(self, loop: Loop) -> None:
+        if not self._run.check_mode:
+            value = {**_write_identity(loop.identity), "attachment": loops.attachment(loop.device)}
+            self.machine.record.put("loops", self.rid, value)
+            self.claim(_claim_on(loop))
 
     def _imagine_attached(self) -> None:
         outlook, others = self.machine.outlook, self.service.resources
@@ -188,6 +193,7 @@ class LoopDevice(Driver):
             return self._imagine_detached()
         here, left = self._loops()
         self._refuse_of_others(here)
+        claims = [_claim_on(loop) for loop in here + left]
         for loop in here + left:
             self._detach(loop)
         if self._run.check_mode:
@@ -195,6 +201,7 @@ class LoopDevice(Driver):
             self.imagined = DOWN
         else:
             self.machine.record.put("loops", self.rid, None)
+            self.disclaim(*claims)
         return bool(here or left)
 
     def _imagine_detached(self) -> bool:
@@ -232,7 +239,8 @@ class LoopDevice(Driver):
     # Provisioning
 
     def exists(self) -> bool:
-        return os.path.lexists(self.file)
+        """An empty file is what an interrupted provision has left: nothing can be on it."""
+        return os.path.lexists(self.file) and os.lstat(self.file).st_size > 0
 
     def provision(self) -> bool:
         size = self.values["size"]
@@ -272,7 +280,11 @@ class LoopDevice(Driver):
         finally:
             os.close(descriptor)
         identity = Identity((os.major(facts.st_dev), os.minor(facts.st_dev)), facts.st_ino)
-        self.machine.record.put("provisioned", self.rid, _write_identity(identity))
+        try:
+            self.machine.record.put("provisioned", self.rid, _write_identity(identity))
+        except NodeError:
+            os.unlink(self.file)
+            raise
 
     def unprovision(self) -> bool:
         ours = _read_identity(self.machine.record.get("provisioned", self.rid))
@@ -294,8 +306,9 @@ def _write_identity(identity: Identity) -> Dict[str, object]:
     return {"device": "%d:%d" % identity.device, "inode": identity.inode}
 
 
-def _write_attachment(loop: Loop) -> Dict[str, object]:
-    return {**_write_identity(loop.identity), "attachment": loops.attachment(loop.device)}
+def _claim_on(loop: Loop) -> str:
+    """What a service has that has attached a file: this attachment, and no later one of the same file."""
+    return "%s, attachment %s" % (loop.device, loops.attachment(loop.device))
 
 
 def _read_identity(value: object) -> Optional[Identity]:

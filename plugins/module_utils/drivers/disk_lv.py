@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
-from operator import eq
 from typing import Dict, Optional, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
@@ -21,9 +19,6 @@ from ..node.machine import Machine
 from . import volume_group
 from .base import DOWN, UP, WARN, Daemon, Driver, Remark, Status
 
-_SECTION = "volumes"
-"""Of the record: which volumes this service has activated by themselves, and not with their group."""
-
 
 class LogicalVolumeDriver(Driver):
     """The resource `disk#N` of type lv."""
@@ -35,6 +30,7 @@ class LogicalVolumeDriver(Driver):
         self.full_name = "%s/%s" % (self.group, self.name)
         self._check_mode = machine.run.check_mode
         self._changes = Changes(machine.run, self.rid)
+        self._what = "volume %s" % self.full_name
         self._proof: Dict[str, str] = {}
 
     def label(self) -> str:
@@ -72,10 +68,8 @@ class LogicalVolumeDriver(Driver):
 
     def _refuse_of_others(self, volume: Optional[LogicalVolume]) -> None:
         """Raise NodeError when another service of this node has activated the volume."""
-        if volume and volume.active and self.machine.record.get(_SECTION, self.rid) != self.full_name:
-            owner = self.machine.owner_of(_SECTION, partial(eq, self.full_name))
-            if owner:
-                raise NodeError("%s was activated by %s" % (self.full_name, owner))
+        if volume and volume.active:
+            self.refuse_of_others(self._what, "%s was activated" % self.full_name)
 
     # Starting
 
@@ -106,7 +100,7 @@ class LogicalVolumeDriver(Driver):
         if volume and volume.active:
             return False
         group = self._usable(group, volume)
-        self.machine.record.put(_SECTION, self.rid, self.full_name)
+        self.claim(self._what)
         self.way_back.append(self.stop)
         self._changes.activate_volumes(self.group, [self.name])
         self._imagine(volume_group.switched(group, True, [self.name]), UP)
@@ -133,7 +127,7 @@ class LogicalVolumeDriver(Driver):
         self._refuse_of_others(volume)
         if volume.active:
             volume_group.deactivate(self.machine, self._changes, group, [self.name])
-        self.machine.record.put(_SECTION, self.rid, None)
+        self.disclaim(self._what)
         self._imagine(volume_group.switched(group, False, [self.name]), DOWN)
         self._proof = {"volume": "%s is not active" % self.full_name}
         return volume.active

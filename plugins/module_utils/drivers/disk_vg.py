@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
-from operator import eq
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
@@ -137,10 +135,8 @@ class VolumeGroup(Driver):
 
     def _refuse_of_others(self, group: Optional[Group]) -> None:
         """Raise NodeError when another service of this node has activated the group."""
-        if group and (group.active or self._is_ours(group)) and self._recorded() != group.uuid:
-            owner = self.machine.owner_of("groups", partial(eq, group.uuid))
-            if owner:
-                raise NodeError("the volume group %s was activated by %s" % (self.name, owner))
+        if group and (group.active or self._is_ours(group)):
+            self.refuse_of_others(_claim_on(group), "the volume group %s was activated" % self.name)
 
     def _is_ours(self, group: Group) -> bool:
         return self.node in group.tags
@@ -177,6 +173,7 @@ class VolumeGroup(Driver):
             group = self._unseen([other.values["name"] for other in self._volumes()] or ["*"])
         self._refuse_of_others(group)
         if group and self._is_up(group) and not (self.shared and group.autoactivation):
+            self._remember(group)
             return False
         group = self._usable(group)
         try:
@@ -193,8 +190,7 @@ class VolumeGroup(Driver):
     def _start(self, group: Group) -> None:
         if self.shared and group.autoactivation:
             self._changes.forbid_autoactivation(self.name)
-        if not self._check_mode:
-            self.machine.record.put("groups", self.rid, group.uuid)
+        self._remember(group)
         before = set(group.active)
         if not self._is_ours(group):
             self.way_back.append(self._untag)
@@ -209,6 +205,11 @@ class VolumeGroup(Driver):
             self._imagine(volume_group.switched(self._find() or group, True))
             self.imagined = UP
         self._verify_up()
+
+    def _remember(self, group: Group) -> None:
+        if not self._check_mode:
+            self.machine.record.put("groups", self.rid, group.uuid)
+            self.claim(_claim_on(group))
 
     def _verify_sole_owner(self) -> None:
         """Two nodes may have read the group without a tag at the same moment. Only one that then stands alone goes on."""
@@ -247,6 +248,7 @@ class VolumeGroup(Driver):
             self.imagined = DOWN
         else:
             self.machine.record.put("groups", self.rid, None)
+            self.disclaim(*([_claim_on(group)] if group else []))
 
     # Stopping
 
@@ -363,3 +365,8 @@ class VolumeGroup(Driver):
         self._disks.clear([*disks, *remains], self.rid)
         self.machine.record.put("provisioned", self.rid, None)
         return bool(disks or remains)
+
+
+def _claim_on(group: Group) -> str:
+    """What a service has that has activated a group."""
+    return "volume group %s" % group.uuid

@@ -91,6 +91,10 @@ class Dockerd(Daemon):
             raise NodeError(problem)
         files.group_id(self.service.values["docker_socket_group"])
         files.check_root_owned(self.data_root)
+        self._refuse_rival()
+
+    def _refuse_rival(self) -> None:
+        """Raise NodeError when another daemon works in the data root: what is mounted and runs there is not the service's."""
         other = self._watch.rival()
         if other:
             raise NodeError("the data root %s is in use by another docker daemon, %s" % (self.data_root, other))
@@ -274,6 +278,7 @@ class Dockerd(Daemon):
         """
         if self._predicted and self._predicted.state == DOWN:
             return False
+        self._refuse_rival()
         process = self._watch.process()
         self._watch.forget()
         changed = process is not None

@@ -24,7 +24,7 @@ from ..node.policy_routes import PolicyRoute, table_number
 from ..node.session import entry_address
 from .base import DOWN, UP, WARN, Daemon, Driver, Remark, Status
 from .ip_removal import Removal
-from .ip_view import Recorded, View, Wanted, address_in, look
+from .ip_view import Recorded, View, Wanted, look
 from .ip_wire import Wire
 
 _SECTION = "ip"
@@ -100,10 +100,10 @@ class IpHost(Driver):
 
     def _problems(self, view: View, link: Link, entry: Address) -> List[str]:
         """What is not as it should be with the address on its interface."""
-        problems = [view.foreign(link, entry), self._wire_problem(link), self._differs(view, link, entry)]
-        if not view.recorded and not problems[0]:
-            text = "was not added by this service: a start takes it over, when nobody else has it"
-            problems.append(self._claimed(view) or text)
+        stranger = view.foreign(link, entry) or self._claimed(view)
+        if not view.recorded and not stranger:
+            stranger = "was not added by this service: a start takes it over, when nobody else has it"
+        problems = [stranger, self._wire_problem(link), self._differs(view, link, entry)]
         if view.recorded and not view.recorded.announced:
             problems.append("its start was interrupted before it was announced: a start goes on from here")
         way_out = self._way_out(view)
@@ -200,9 +200,7 @@ class IpHost(Driver):
 
     def _claimed(self, view: View) -> str:
         """Which other service of this node has the address by its own record, in words; empty when none has."""
-        if view.recorded:
-            return ""
-        owner = self.machine.owner_of(_SECTION, lambda entry: address_in(entry) == view.address)
+        owner = self.machine.owner_of(self.rid, _claim_on(view.address))
         return "it was added by %s" % owner if owner else ""
 
     def start(self) -> bool:
@@ -234,6 +232,7 @@ class IpHost(Driver):
         before = None if interrupted else self.machine.record.get(_SECTION, self.rid)
         self._record(view, link, prefix, not (fresh or interrupted or view.recorded is None))
         self.way_back.append(lambda: self.machine.record.put(_SECTION, self.rid, before))
+        self.claim(_claim_on(view.address))
         if fresh:
             self._add(view, link, prefix)
         elif interrupted:
@@ -337,6 +336,7 @@ class IpHost(Driver):
         self._released, self._closed = view.address, way_out
         if view.recorded or self.machine.record.get(_SECTION, self.rid):
             self.machine.record.put(_SECTION, self.rid, None)
+        self.disclaim(_claim_on(view.address))
         if self._run.check_mode:
             self.imagined, self._gone = DOWN, view.address
         return changed
@@ -374,3 +374,8 @@ class IpHost(Driver):
                 raise NodeError("rules or routes of %s (table %d) are left" % (address, self._table))
             proof["routing"] = "no rule for %s and no route in table %d is left" % (address, self._table)
         return proof
+
+
+def _claim_on(address: IpAddress) -> str:
+    """What a service has that has added an address."""
+    return "address %s" % address

@@ -37,8 +37,8 @@ class Recorded:
         """The record, None when there is none or it is not understood."""
         try:
             address = literal(value["address"])
-            found = value["prefix"], value["dev"], value["gateway"], value["announced"]
-        except (KeyError, TypeError, ValueError):
+            found = int(value["prefix"]), str(value["dev"]), value["gateway"], bool(value["announced"])
+        except (KeyError, TypeError, ValueError, AttributeError):
             return None
         return Recorded(address, *found) if address else None
 
@@ -51,12 +51,6 @@ class Recorded:
             "gateway": self.gateway,
             "announced": self.announced,
         }
-
-
-def address_in(value: Any) -> Optional[IpAddress]:
-    """The address in a record, None when there is none."""
-    recorded = Recorded.read(value)
-    return recorded.address if recorded else None
 
 
 class Wanted:

@@ -10,13 +10,12 @@ import os
 import pwd
 import stat
 from functools import partial
-from operator import eq
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
 from ..definition.mount_options import options
 from ..node import block, files, filesystems, holders, mounts
-from ..node.errors import NodeError, Undetermined
+from ..node.errors import CommandFailed, NodeError, Undetermined
 from ..node.filesystems import Root
 from ..node.machine import Machine
 from ..node.mounts import Mount as Mounted
@@ -26,10 +25,10 @@ from .mount_provision import MountProvision
 from .mount_release import MountRelease
 from .mount_source import MountSource, describe, will_be_carried
 
-_SECTION = "mounts"
 _CHECKED_TYPES = ("ext2", "ext3", "ext4")
 _GUARDS = ("nosuid", "nodev", "noexec")
 """Options whose absence lets in what the definition wants to keep out."""
+_MOUNT_ON = "mount on "
 
 
 class Mount(Driver):
@@ -39,6 +38,7 @@ class Mount(Driver):
         super().__init__(definition, service, machine, daemon)
         values = self.values
         self.mnt: str = values["mnt"]
+        self._what = _MOUNT_ON + self.mnt
         self.type = definition.type
         self.source = MountSource(values, machine.outlook)
         shared = service.failover if values["shared"] is None else bool(values["shared"])
@@ -71,6 +71,8 @@ class Mount(Driver):
             text = "is mounted, and hidden by %s on %s" % (describe(cover), cover.point if cover else "?")
             return Status(WARN, self.label(), [Remark("error", text)], {"hidden": True})
         remarks = self._elsewhere() + self._unguarded()
+        if self._former():
+            remarks.append(Remark("error", self._former()))
         if top is not None:
             remarks.append(Remark("error", "%s is mounted on %s instead" % (describe(top), self.mnt)))
         return Status(DOWN, self.label(), remarks)
@@ -143,6 +145,8 @@ class Mount(Driver):
     # Up
 
     def check_start(self) -> None:
+        if self._former():
+            raise NodeError(self._former())
         self._wanted(Root(0, 0, 0))
         if self._top() is None:
             self._check.before_start()
@@ -152,6 +156,7 @@ class Mount(Driver):
             return False
         if self._top() is not None:
             self._refuse_of_others()
+            self.claim(self._what)
             return self._own()
         run = self.machine.run
         found = self.source.device() if self.source.is_block else ""
@@ -164,9 +169,14 @@ class Mount(Driver):
             remark = filesystems.check(run, self.rid, device, self.values["check_timeout"])
             if remark:
                 run.journal.remark(self.rid, remark, "warn")
-        self.machine.record.put(_SECTION, self.rid, self.mnt)
+        self.claim(self._what)
+        try:
+            run.change(self._mount_command(device), self.values["mount_timeout"], self.rid)
+        except CommandFailed as error:
+            if error.rc is None:  # it was late, and may come all the same
+                self.way_back.append(self._undo_mount)
+            raise
         self.way_back.append(self._undo_mount)
-        run.change(self._mount_command(device), self.values["mount_timeout"], self.rid)
         if run.check_mode:
             self.imagined = UP
             self.machine.outlook.unmounted.discard(self.mnt)
@@ -284,26 +294,33 @@ class Mount(Driver):
                 raise
             except NodeError as error:
                 self.machine.run.journal.remark(self.rid, "%s: unmounted all the same" % error, "warn")
+        if self._former():
+            raise NodeError(self._former())
         changed = self._release.release()
-        self.machine.record.put(_SECTION, self.rid, None)
+        self.disclaim(self._what)
         if self.machine.run.check_mode:
             self.imagined = DOWN
             self.machine.outlook.unmounted.add(self.mnt)
         return changed
 
     def _refuse_of_others(self) -> None:
-        """Raise NodeError when another service has mounted it."""
-        if self.machine.record.get(_SECTION, self.rid) != self.mnt:
-            owner = self.machine.owner_of(_SECTION, partial(eq, self.mnt))
-            if owner:
-                raise NodeError("%s was mounted by %s" % (self.mnt, owner))
+        """Raise NodeError when another service of this node has mounted it."""
+        self.refuse_of_others(self._what, "%s was mounted" % self.mnt)
+
+    def _former(self) -> str:
+        """Where an earlier definition of the service has mounted it, when something is still there; empty when nothing is."""
+        point = self.machine.record.claimed(self.rid).partition(_MOUNT_ON)[2]
+        if not point or point == self.mnt or not mounts.on_top(point, mounts.table()):
+            return ""
+        return "an earlier definition of it is mounted on %s: stop the service with that, or unmount it" % point
 
     def evidence(self) -> Dict[str, str]:
         return self._release.prove()
 
     def _undo_mount(self) -> bool:
         """Unmount what this run has mounted, also when the mount came after its deadline; whether there was anything."""
-        return self._top() is not None and self._release.release()
+        ours = self._top() is not None and not self.machine.owner_of(self.rid, self._what)
+        return ours and self._release.release()
 
     def _remove_folders(self, folders: Sequence[str]) -> bool:
         """Remove those that are empty and no mount points, deepest first; whether there were any."""

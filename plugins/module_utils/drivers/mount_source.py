@@ -132,9 +132,9 @@ class MountSource:
             return False
         folder = "/sys/dev/block/%s/loop" % mount.device
         try:
-            return (files.read_text(folder + "/backing_file") or "").rstrip("\n") == self.declared and (
-                files.read_text(folder + "/offset") or ""
-            ).strip() == "0"
+            backing = (files.read_text(folder + "/backing_file") or "").rstrip("\n")
+            whole = (files.read_text(folder + "/offset") or "").strip() == "0"
+            return backing in (self.declared, self.declared + " (deleted)") and whole
         except Undetermined:
             return False
 

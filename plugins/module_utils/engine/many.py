@@ -76,8 +76,8 @@ def _reserve_subnets(definitions: Mapping[str, Definition], host: Host, check_mo
     choose = host.subnets.imagine if check_mode else host.subnets.take
     for definition in definitions.values():
         slug = definition.path.slug
-        if definition.private and definition.runs_here and host.subnets.find(slug) is None:
-            with suppress(NodeError, OSError):
+        with suppress(NodeError, OSError):
+            if definition.private and definition.runs_here and host.subnets.find(slug) is None:
                 if not check_mode:
                     files.make_folder(host.directories.state, 0o711)
                 choose(slug, definition.values["docker_subnet"])

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from ..drivers.base import NOT_APPLICABLE, STANDBY_UP, UNDEF, UP, Driver, Status
+from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_UP, UNDEF, UP, Driver, Status
 from ..drivers.container import Container
 from ..drivers.dockerd import Dockerd
 from ..node.errors import NodeError
@@ -45,6 +46,10 @@ class Starting(Steps):
         except ActionFailed as failure:
             self.verified = None
             raise ActionFailed("%s; %s" % (failure, self._roll_back())) from failure
+        except Exception as error:  # a mistake of ours leaves nothing half done either
+            self.verified = None
+            self._journal.remark("", traceback.format_exc(), "error")
+            raise ActionFailed("internal error: %r; %s" % (error, self._roll_back())) from error
 
     # Before the first change
 
@@ -151,7 +156,11 @@ class Starting(Steps):
             for driver in filter(wanted, list(self._unsettled)):
                 self._unsettled.remove(driver)
                 with self._tolerant(driver):
-                    self._attempt(driver.rid, driver.settle)
+                    try:
+                        self._attempt(driver.rid, driver.settle)
+                    except ActionFailed:
+                        self._reached[driver.rid] = DOWN
+                        raise
 
     def _verify_up(self, drivers: List[Driver]) -> None:
         """Read everything again, if anything was changed: a start that leaves a resource anything but up has failed."""

@@ -19,7 +19,14 @@ from .instance import Instance
 
 
 class ActionFailed(Exception):
-    """An action did not reach its end. The message names the resource; what was done is in the journal."""
+    """An action did not reach its end. The message names the resource; what was done is in the journal.
+
+    `rid` is the resource that did not do its part, when it is not the one whose turn it was.
+    """
+
+    def __init__(self, message: str, rid: str = ""):
+        super().__init__(message)
+        self.rid = rid
 
 
 class Steps:
@@ -75,7 +82,7 @@ class Steps:
             return work()
         except (NodeError, OSError) as error:
             self._journal.remark(name if "#" in name else "", str(error), "error")
-            raise ActionFailed("%s: %s" % (name, error)) from error
+            raise ActionFailed("%s: %s" % (name, error), name if "#" in name else "") from error
 
     @contextmanager
     def _tolerant(self, driver: Driver) -> Iterator[None]:
@@ -83,7 +90,7 @@ class Steps:
         try:
             yield
         except ActionFailed as failure:
-            if not driver.values["optional"]:
+            if not driver.values["optional"] or failure.rid not in ("", driver.rid):
                 raise
             self._journal.remark(driver.rid, "is optional: its failure does not count (%s)" % failure, "warn")
 

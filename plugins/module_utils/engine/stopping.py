@@ -12,11 +12,10 @@ from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_DOWN, UNDEF, UP, WARN, 
 from ..drivers.container import Container
 from ..drivers.dockerd import Dockerd
 from ..node.errors import NodeError
+from ..node.record import CLAIMS
 from .steps import ActionFailed, Steps
 
 _RELEASED = (DOWN, STANDBY_DOWN, NOT_APPLICABLE)
-_STARTED = ("ip", "loops", "groups", "volumes", "mounts")
-"""The sections of the record in which drivers remember a resource from its start to its stop."""
 
 
 class Stopping(Steps):
@@ -80,11 +79,11 @@ class Stopping(Steps):
     def _name_forgotten(self) -> None:
         """Name what an earlier definition has started and this one does not have: nobody stops it."""
         known = {driver.rid for driver in self.instance.drivers}
-        for section in _STARTED:
-            for rid in self.instance.machine.record.keys(section):
-                if rid not in known:
-                    text = "an earlier definition has started it, and this one does not have it: it stays as it is"
-                    self._journal.remark(rid, text, "warn")
+        for rid in self.instance.machine.record.keys(CLAIMS):
+            if rid not in known:
+                what = self.instance.machine.record.claimed(rid)
+                text = "an earlier definition has started it (%s), and this one does not have it: it stays as it is"
+                self._journal.remark(rid, text % what, "warn")
 
     # Containers and their daemon
 

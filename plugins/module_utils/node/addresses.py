@@ -6,22 +6,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import json
 import os
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Tuple, Union
+from typing import Any, ContextManager, Dict, FrozenSet, List, Optional, Tuple, Union
 
-from . import processes
+from . import locks
 from .commands import execute
-from .errors import CommandFailed, NodeError, Undetermined
+from .errors import CommandFailed, Undetermined
 
 IpAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 DEADLINE = 10.0
-_LOCK_DEADLINE = 30.0
 _FLAGS = ("secondary", "dynamic", "tentative", "dadfailed", "temporary", "mngtmpaddr")
 
 
@@ -236,29 +233,7 @@ def _setting(name: str) -> str:
         return ""
 
 
-@contextmanager
-def locked(folder: str, device: str) -> Iterator[None]:
-    """Hold an interface of this network namespace against other changes of this collection. Raises NodeError.
-
-    The lock is a flock(2) and ends with the process. No service has a name that begins with a dot.
-    """
+def locked(folder: str, device: str) -> ContextManager[None]:
+    """Hold an interface of this network namespace against other changes of this collection. Raises NodeError."""
     namespace = os.stat("/proc/self/ns/net").st_ino
-    path = os.path.join(folder, ".ip-%d-%s" % (namespace, device))
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        if not processes.wait_until(lambda: _try(descriptor), _LOCK_DEADLINE):
-            raise NodeError(
-                "the addresses of %s are being changed by another action (lock %s), waited %g s"
-                % (device, path, _LOCK_DEADLINE)
-            )
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _try(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return locks.held(os.path.join(folder, ".ip-%d-%s" % (namespace, device)), "the addresses of " + device)

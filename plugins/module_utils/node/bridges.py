@@ -102,7 +102,7 @@ class SubnetRegistry:
     def _read(self) -> Dict[str, str]:
         table = files.read_json(self._file)
         written = table if isinstance(table, dict) else {}
-        return {**{str(name): str(text) for name, text in written.items()}, **self._imagined}
+        return {**{str(name): text for name, text in written.items() if _is_network(text)}, **self._imagined}
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -205,3 +205,12 @@ def _json(argv: List[str]) -> Any:
     if result.rc:
         raise Undetermined(str(CommandFailed(argv, result.rc, result.stdout, result.stderr)))
     return json.loads(result.stdout or "{}")
+
+
+def _is_network(text: object) -> bool:
+    """Whether a text from the file is a network. Anything else is of no use to anybody, and no reason to fail."""
+    try:
+        ipaddress.IPv4Network(text if isinstance(text, str) else "")
+    except ValueError:
+        return False
+    return True

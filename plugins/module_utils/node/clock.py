@@ -16,6 +16,11 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+def since_boot() -> float:
+    """The seconds since the boot, suspends included. No change of the time of day changes them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def boot_id() -> str:
     """What tells this boot of the node from every other; an empty string when it cannot be read. Source: random(4)."""
     return (files.read_text("/proc/sys/kernel/random/boot_id") or "").strip()

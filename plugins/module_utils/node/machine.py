@@ -6,20 +6,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, ContextManager, Dict, Iterator, List, Tuple
 
-from . import files, processes, systemd
+from . import files, locks, processes, systemd
 from .bridges import SubnetRegistry
 from .cgroups import ControlGroup, hierarchies
 from .commands import Runner
-from .errors import NodeError
+from .errors import Undetermined
 from .outlook import Outlook
 from .processes import Process
+from .record import CLAIMS, Record, age
 
 SOCKET_PATH_MAX = 107  # unix(7): sun_path holds 108 bytes with the final zero
 _EXEC_ROOT_SUFFIX = "/containerd/containerd.sock.ttrpc"
@@ -60,53 +60,6 @@ class Host:
                 )
                 self._processes_read = time.monotonic()
             return list(self._processes)
-
-
-class Record:
-    """What is remembered of one service: the ids of its containers, and its daemon. Small, whole, and never believed alone."""
-
-    def __init__(self, file: str, writable: bool):
-        self._file = file
-        self._writable = writable
-        self._lock = threading.Lock()
-        self._value: Dict[str, Any] = {}
-        self.read()
-
-    def read(self) -> None:
-        """Read it again: whoever has waited for the lock of the service knows only what was true before."""
-        value = files.read_json(self._file)
-        self._value = value if isinstance(value, dict) else {}
-
-    def get(self, section: str, key: str) -> Any:
-        """A remembered value, None when there is none."""
-        found = self._value.get(section)
-        return found.get(key) if isinstance(found, dict) else None
-
-    def keys(self, section: str) -> List[str]:
-        """Of what something is remembered in a section."""
-        found = self._value.get(section)
-        return sorted(found) if isinstance(found, dict) else []
-
-    def put(self, section: str, key: str, value: Any) -> None:
-        """Remember a value, or forget it when it is None. Nothing is written when nothing changes.
-
-        Raises NodeError when a value cannot be written, so that nothing is begun of which no trace would be left.
-        """
-        with self._lock:
-            if self.get(section, key) == value:
-                return
-            entries = {**(self._value.get(section) or {}), key: value}
-            kept = {name: entry for name, entry in entries.items() if entry is not None}
-            now = {**self._value, section: kept}
-            if self._writable:
-                try:
-                    files.make_folder(os.path.dirname(self._file), 0o700)
-                    files.write_whole(self._file, json.dumps(now, indent=1, sort_keys=True) + "\n")
-                except OSError as error:
-                    # A full disk keeps nothing from being released: what is stale is not believed.
-                    if value is not None:
-                        raise NodeError("%s cannot be written: %s" % (self._file, error.strerror)) from error
-            self._value = now
 
 
 class Machine:
@@ -150,26 +103,38 @@ class Machine:
             if not files.folder_is(path, mode):
                 files.make_folder(path, mode)
 
-    def owner_of(self, section: str, is_it: Callable[[Any], bool]) -> str:
-        """Which other service of this node remembers something in a section, and the way out; empty when none does.
+    def locked(self, name: str) -> ContextManager[None]:
+        """Hold something that all services of the node change. Raises NodeError when another action holds it for too long."""
+        return locks.held(os.path.join(self.host.directories.run, "lock", "." + name), "the " + name)
+
+    def owner_of(self, rid: str, what: str) -> str:
+        """Which other service of this node has started something last, and the way out; empty when none has, or this one.
 
         Teams that know nothing of each other's definitions may name the same address, disk or file system in theirs.
         """
-        for file, entries in self._others(section):
-            if any(is_it(entry) for entry in entries.values()):
-                path = os.path.basename(os.path.dirname(file)).replace("..", "/")
-                return "the service %s of this node: stop that, or, when it is no more, remove %s" % (path, file)
+        own = self.record.get(CLAIMS, rid)
+        ours = own if isinstance(own, dict) and own.get("what") == what else None
+        for file, claims in self._claims_of_others(tolerant=ours is not None):
+            for claim in claims:
+                if claim.get("what") == what and (ours is None or age(claim) > age(ours)):
+                    path = os.path.basename(os.path.dirname(file)).replace("..", "/")
+                    return "the service %s of this node: stop that, or, when it is no more, remove %s" % (path, file)
         return ""
 
-    def _others(self, section: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
-        """The records of the other services, and what they have in a section."""
+    def _claims_of_others(self, tolerant: bool) -> Iterator[Tuple[str, List[Dict[str, Any]]]]:
+        """The records of the other services, and what they claim. One that cannot be read is left out, or Undetermined."""
         root = self.host.directories.state
         for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
             file = os.path.join(root, name, "record.json")
-            value = files.read_json(file) if name != self.slug else None
-            entries = value.get(section) if isinstance(value, dict) else None
-            if isinstance(entries, dict):
-                yield file, entries
+            try:
+                value = files.read_json(file) if name != self.slug else None
+            except Undetermined:
+                if not tolerant:
+                    raise
+                continue
+            claims = value.get(CLAIMS) if isinstance(value, dict) else None
+            if isinstance(claims, dict):
+                yield file, [claim for claim in claims.values() if isinstance(claim, dict)]
 
     def path_problem(self) -> str:
         """Why the socket paths of the service would not work, or an empty string."""

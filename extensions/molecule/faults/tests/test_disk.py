@@ -92,6 +92,20 @@ def test_file_of_another_service(make_loop: MakeLoop, file: str, folder: Path) -
     second.stop()
 
 
+def test_two_services_that_attach_one_file_at_once(make_loop: MakeLoop, file: str, folder: Path) -> None:
+    """One of them gets it; the other one is told so, and has nothing to detach."""
+    services = [make_loop(file), make_loop(file)]
+    with replaced("losetup", 'case "$*" in *--show*) sleep 1;; esac; exec $REAL "$@"'):
+        running = [service.module("started") for service in services]
+        failed = [module.outcome()["failed"] for module in running]
+    assert sorted(failed) == [False, True]
+    winner, loser = services if failed[1] else reversed(services)
+    assert loser.act("stopped")["failed"]
+    assert len(attached(folder)) == 1
+    winner.stop()
+    assert attached(folder) == []
+
+
 def test_stop_of_a_mounted_device(make_loop: MakeLoop, file: str, folder: Path) -> None:
     """It is not detached, losetup is not even asked, and the mount is named."""
     service = make_loop(file)
@@ -207,3 +221,14 @@ def test_unprovision_leaves_a_file_that_took_the_place(make_loop: MakeLoop, fold
     path.chmod(0o600)
     assert service.act("unprovisioned")["failed"]
     assert path.read_bytes() == b"precious"
+
+
+def test_unprovision_of_what_was_only_begun(make_loop: MakeLoop, folder: Path) -> None:
+    """The file is there and empty: it is removed, and no loop device is asked for."""
+    path = folder / "new.img"
+    service = make_loop(path, size="16m")
+    assert service.module("provisioned", {"DOCKYARD_FAULT_AT": "2"}).wait() != 0
+    assert path.stat().st_size == 0
+    outcome = service.act("unprovisioned")
+    assert not outcome["failed"], outcome["msg"]
+    assert not path.exists()

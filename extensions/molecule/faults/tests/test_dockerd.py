@@ -544,6 +544,38 @@ def test_data_root_is_a_file(service: Service) -> None:
     assert outcome["failed"] and "not a folder" in outcome["msg"] and outcome["commands"] == []
 
 
+def test_stop_of_a_service_that_names_the_data_root_of_another(running: Service) -> None:
+    """A service renamed while it was up: what is mounted in the data root is not the new one's."""
+    renamed = Service("test/renamed", **running.raw)
+    outcome = renamed.act("stopped")
+    assert outcome["failed"] and not outcome["commands"]
+    assert "in use by another docker daemon" in outcome["msg"], outcome["msg"]
+    running.docker("restart", "--time", "1", running.name())
+    assert running.status()["overall"] == "up"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"ip": [1], "daemon": 5, "claims": [2]}', '{"containers": "x", "claims": {"container#0": 3}}', "[]", None],
+)
+def test_record_of_another_shape(make: Make, content: str | None) -> None:
+    """What is not understood counts as nothing; one that cannot be read is no reason to fail for the other services."""
+    first, second = make(), make()
+    first.start()
+    record = Path(second.machine.state_folder, "record.json")
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.mkdir() if content is None else record.write_text(content, encoding="utf-8")
+    if content is None:
+        assert second.state("container#0") == "down"
+        outcome = second.act("started")
+        assert outcome["failed"] and "record.json cannot be" in outcome["msg"], outcome["msg"]
+        record.rmdir()
+    assert first.state("container#0") == "up" and not first.start()["changed"]
+    second.start()
+    for service in (first, second):
+        service.stop()
+
+
 def test_record_is_garbage(running: Service) -> None:
     """What was remembered is only a help: without it, status, stop and start are the same."""
     record = Path(running.machine.state_folder, "record.json")
@@ -564,6 +596,15 @@ def test_record_lost_and_daemon_killed(running: Service) -> None:
     outcome = running.module("stopped").outcome()
     assert not outcome["failed"], outcome["msg"]
     assert not running.remains()
+
+
+def test_subnets_of_another_shape(make: Make) -> None:
+    """A value that is no network is passed over."""
+    service = make()
+    Path("/var/lib/dockyard").mkdir(mode=0o711, exist_ok=True)
+    Path("/var/lib/dockyard/subnets.json").write_text('{"x": [1], "y": "rubbish"}', encoding="utf-8")
+    _up(service)
+    _released(service)
 
 
 def test_subnets_file_is_garbage(make: Make) -> None:

@@ -541,3 +541,89 @@ def test_a_file_system_of_another_service(disk: Disk) -> None:
     first.stop()
     second.start()
     second.stop()
+
+
+def test_what_a_service_had_before_a_crash_is_another_services_now(disk: Disk) -> None:
+    """Both records name the mount: it is the service's that mounted it last. Nothing of it is unmounted or destroyed."""
+    first = one(disk.device)
+    second = Service("test/other", docker_data_dir=None, **{"container#0": None, RID: first.raw[RID]})
+    first.start()
+    run("umount", MNT)
+    second.start()
+    for state in ("stopped", "unprovisioned"):
+        outcome = first.act(state)
+        assert outcome["failed"] and "was mounted by the service test/other" in outcome["msg"], outcome["msg"]
+        assert points_of(MNT) == [MNT]
+    second.stop()
+    first.stop()
+
+
+def test_a_failed_start_claims_nothing(disk: Disk) -> None:
+    """What another service mounts after it is not the failed one's."""
+    bad = {"type": "tmpfs", "mnt": ROOT + "/tmpfs", "mnt_opt": "nonsense=1"}
+    first = Service(
+        "test/first", docker_data_dir=None, **{"container#0": None, RID: one(disk.device).raw[RID], "fs#9": bad}
+    )
+    assert first.act("started")["failed"] and points_of(MNT) == []
+    second = one(disk.device)
+    second.start()
+    assert first.act("stopped")["failed"] and points_of(MNT) == [MNT]
+    second.stop()
+
+
+def test_a_loop_file_that_was_replaced_under_its_file_system(disk: Disk) -> None:
+    """A backup was restored over it: the device still has the old file, is known as such, and can be released."""
+    run("losetup", "--detach", disk.device)
+    os.chmod(disk.file, 0o600)
+    sections = {"disk#1": {"type": "loop", "file": disk.file}, RID: {"type": "ext4", "dev": disk.file, "mnt": MNT}}
+    svc = service(**sections)
+    svc.start()
+    run("cp", "-p", disk.file, disk.file + ".backup")
+    os.rename(disk.file + ".backup", disk.file)
+    assert svc.state("disk#1") == "warn" and svc.state(RID) == "up"
+    svc.stop()
+    assert points_of(MNT) == []
+    svc.start()
+    svc.stop()
+
+
+def test_a_lost_record_is_made_anew(disk: Disk) -> None:
+    """A start of what is up remembers that it is the service's."""
+    first = one(disk.device)
+    first.start()
+    Path(first.machine.state_folder, "record.json").unlink()
+    assert not first.start()["changed"]
+    second = Service("test/other", docker_data_dir=None, **{"container#0": None, RID: first.raw[RID]})
+    assert second.act("stopped")["failed"] and points_of(MNT) == [MNT]
+    first.stop()
+
+
+def test_two_services_that_mount_at_once(disk: Disk) -> None:
+    """The one that comes too late does not unmount what the other has mounted meanwhile."""
+    slow = one(disk.device)
+    quick = Service("test/quick", docker_data_dir=None, **{"container#0": None, RID: slow.raw[RID]})
+    with replaced(
+        "mount", 'case "$*" in *ext4*) [ -e /run/first ] || { touch /run/first; sleep 2; };; esac; exec $REAL "$@"'
+    ):
+        late = slow.module("started")
+        wait_for(lambda: os.path.exists("/run/first"))
+        outcome = quick.act("started")
+        assert not outcome["failed"], outcome["msg"]
+        assert late.outcome()["failed"]
+    os.unlink("/run/first")
+    assert points_of(MNT) == [MNT] and quick.state(RID) == "up"
+    quick.stop()
+
+
+def test_a_mount_point_of_an_earlier_definition() -> None:
+    """A tmpfs is mounted where it was declared before: that is said, and not forgotten."""
+    before = one(None, "tmpfs")
+    changed = one(None, "tmpfs", mnt=MNT + "-new")
+    before.start()
+    assert "mounted on %s" % MNT in changed.remarks(RID)
+    for state in ("started", "stopped"):
+        outcome = changed.act(state)
+        assert outcome["failed"] and "an earlier definition of it is mounted on %s" % MNT in outcome["msg"], outcome
+    before.stop()
+    changed.start()
+    changed.stop()

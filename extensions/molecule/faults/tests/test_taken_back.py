@@ -75,6 +75,15 @@ def test_what_goes_down_again_before_the_start_ends(whole: Whole) -> None:
     assert whole.remains() == []
 
 
+def test_an_optional_container_that_another_one_requires(whole: Whole) -> None:
+    """It ends after a moment: what requires it is not started, and nothing else is taken back."""
+    brief = container(command=["sh", "-c", "sleep 0.1; exit 3"], optional=True, stop_timeout=3)
+    outcome = whole.changed(**{"container#0": brief, "container#1": {**container(), "start_requires": "container#0"}})
+    result = fails(outcome, "started", "container#1: start_requires wants container#0 to be up")
+    assert "taken back: " in result["msg"]
+    assert whole.remains() == []
+
+
 def test_a_container_that_another_one_requires(whole: Whole) -> None:
     """It is watched to the end before the other one starts."""
     changed = whole.changed(**{"container#0": BROKEN, "container#1": {**container(), "start_requires": "container#0"}})
