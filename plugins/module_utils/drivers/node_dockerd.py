@@ -33,6 +33,9 @@ class NodeDockerd(Daemon):
         self._api: Optional[DockerApi] = None
 
     def look(self, max_age: float = 0.0) -> DaemonLook:
+        former = self._former(max_age)
+        if former:
+            return DaemonLook(UNDEF, former)
         try:
             owner = processes.socket_owner(self.socket)
             if owner:
@@ -50,6 +53,15 @@ class NodeDockerd(Daemon):
                 tuple(survivors),
             )
         return DaemonLook(DOWN, "docker daemon is not running")
+
+    def _former(self, max_age: float) -> str:
+        """That the service still has a private daemon, by an earlier definition; an empty string when it has none."""
+        for process in self.machine.host.docker_processes(max_age):
+            words = dict(zip(process.argv, process.argv[1:]))
+            if words.get("--exec-root") == self.machine.exec_root and process.runs():
+                text = "its private docker daemon (%s) still runs: stop the service with docker_data_dir = %s first"
+                return text % (process, words.get("--data-root"))
+        return ""
 
     def check_start(self) -> None:
         """Refuse a start when the node's daemon does not answer. Raises NodeError."""

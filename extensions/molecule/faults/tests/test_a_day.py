@@ -218,7 +218,7 @@ def test_resources_that_are_removed_from_the_definition(whole: Whole) -> None:
     fs = {**whole.sections()["fs#2"], "dev": loops_of(whole.files[1])[0]}
     outcome = whole.changed(**{"disk#2": None, "ip#1": None, "fs#2": fs}).stop()
     named = [line["rid"] for line in outcome["log"] if "an earlier definition has started it" in line["text"]]
-    assert named == ["ip#1", "disk#2"] and whole.there()["disk#2"] and whole.there()["ip#1"]
+    assert named == ["disk#2", "ip#1"] and whole.there()["disk#2"] and whole.there()["ip#1"]
     whole.stop()
     assert whole.remains() == []
 

@@ -515,6 +515,17 @@ def test_data_root_of_an_earlier_definition(running: Service) -> None:
     changed.wipe()
 
 
+def test_a_private_daemon_of_an_earlier_definition(running: Service) -> None:
+    """The definition has none any more: its containers are still there, whatever the node's own daemon says."""
+    changed = Service(running.path, docker_data_dir=None)
+    assert changed.state("container#0") == "undef"
+    for state in ("started", "stopped"):
+        outcome = changed.act(state)
+        assert outcome["failed"] and not outcome["commands"], outcome
+        assert "private docker daemon" in outcome["msg"] and "docker_data_dir = " in outcome["msg"], outcome["msg"]
+    assert running.status()["overall"] == "up"
+
+
 def test_data_root_is_a_link(service: Service) -> None:
     """A data root that is a symbolic link, or below one, is refused with the real path."""
     os.makedirs("/srv/elsewhere", exist_ok=True)
