@@ -100,7 +100,7 @@ class IpHost(Driver):
 
     def _problems(self, view: View, link: Link, entry: Address) -> List[str]:
         """What is not as it should be with the address on its interface."""
-        stranger = view.foreign(link, entry) or self._claimed(view)
+        stranger = view.foreign(link, entry) or self._claimed(view, 1.0)
         if not view.recorded and not stranger:
             stranger = "was not added by this service: a start takes it over, when nobody else has it"
         problems = [stranger, self._wire_problem(link), self._differs(view, link, entry)]
@@ -198,9 +198,9 @@ class IpHost(Driver):
         if reason:
             raise NodeError("%s: %s" % (view.address, reason))
 
-    def _claimed(self, view: View) -> str:
+    def _claimed(self, view: View, max_age: float = 0.0) -> str:
         """Which other service of this node has the address by its own record, in words; empty when none has."""
-        owner = self.machine.owner_of(self.rid, _claim_on(view.address))
+        owner = self.machine.owner_of(self.rid, _claim_on(view.address), max_age)
         return "it was added by %s" % owner if owner else ""
 
     def start(self) -> bool:

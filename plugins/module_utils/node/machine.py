@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, ContextManager, Dict, Iterator, List, Tuple
+from typing import Any, ContextManager, Dict, List, Optional, Tuple
 
 from . import files, locks, processes, systemd
 from .bridges import SubnetRegistry
@@ -19,7 +19,7 @@ from .commands import Runner
 from .errors import Undetermined
 from .outlook import Outlook
 from .processes import Process
-from .record import CLAIMS, Record, age
+from .record import CLAIMS, Record, age, claims_in
 
 SOCKET_PATH_MAX = 107  # unix(7): sun_path holds 108 bytes with the final zero
 _EXEC_ROOT_SUFFIX = "/containerd/containerd.sock.ttrpc"
@@ -46,6 +46,8 @@ class Host:
     subnets: SubnetRegistry = field(init=False)
     _processes: List[Process] = field(default_factory=list)
     _processes_read: float = -1e9
+    _claims: List[Tuple[str, Optional[List[Dict[str, Any]]]]] = field(default_factory=list)
+    _claims_read: float = -1e9
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -60,6 +62,16 @@ class Host:
                 )
                 self._processes_read = time.monotonic()
             return list(self._processes)
+
+    def claims(self, max_age: float = 0.0) -> List[Tuple[str, Optional[List[Dict[str, Any]]]]]:
+        """What each service of the node claims to have started; None for one whose record cannot be read."""
+        with self._lock:
+            if time.monotonic() - self._claims_read > max_age:
+                root = self.directories.state
+                names = sorted(os.listdir(root)) if os.path.isdir(root) else []
+                self._claims = [(name, claims_in(os.path.join(root, name, "record.json"))) for name in names]
+                self._claims_read = time.monotonic()
+            return self._claims
 
 
 class Machine:
@@ -107,34 +119,26 @@ class Machine:
         """Hold something that all services of the node change. Raises NodeError when another action holds it for too long."""
         return locks.held(os.path.join(self.host.directories.run, "lock", "." + name), "the " + name)
 
-    def owner_of(self, rid: str, what: str) -> str:
+    def owner_of(self, rid: str, what: str, max_age: float = 0.0) -> str:
         """Which other service of this node has started something last, and the way out; empty when none has, or this one.
 
-        Teams that know nothing of each other's definitions may name the same address, disk or file system in theirs.
+        Teams that know nothing of each other's definitions may name the same address, disk or file system in theirs. The
+        records of the others are as they were at most `max_age` seconds ago. Raises Undetermined when one cannot be read, and
+        this service has no claim of its own.
         """
         own = self.record.get(CLAIMS, rid)
         ours = own if isinstance(own, dict) and own.get("what") == what else None
-        for file, claims in self._claims_of_others(tolerant=ours is not None):
-            for claim in claims:
-                if claim.get("what") == what and (ours is None or age(claim) > age(ours)):
-                    path = os.path.basename(os.path.dirname(file)).replace("..", "/")
+        for slug, claims in self.host.claims(max_age):
+            if slug == self.slug:
+                continue
+            file = os.path.join(self.host.directories.state, slug, "record.json")
+            if claims is None and not ours:
+                raise Undetermined("whether another service has it cannot be told: %s cannot be read" % file)
+            for claim in claims or []:
+                if claim.get("what") == what and (not ours or age(claim) > age(ours)):
+                    path = slug.replace("..", "/")
                     return "the service %s of this node: stop that, or, when it is no more, remove %s" % (path, file)
         return ""
-
-    def _claims_of_others(self, tolerant: bool) -> Iterator[Tuple[str, List[Dict[str, Any]]]]:
-        """The records of the other services, and what they claim. One that cannot be read is left out, or Undetermined."""
-        root = self.host.directories.state
-        for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
-            file = os.path.join(root, name, "record.json")
-            try:
-                value = files.read_json(file) if name != self.slug else None
-            except Undetermined:
-                if not tolerant:
-                    raise
-                continue
-            claims = value.get(CLAIMS) if isinstance(value, dict) else None
-            if isinstance(claims, dict):
-                yield file, [claim for claim in claims.values() if isinstance(claim, dict)]
 
     def path_problem(self) -> str:
         """Why the socket paths of the service would not work, or an empty string."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from . import clock, files
 from .errors import NodeError, Undetermined
@@ -80,6 +80,16 @@ class Record:
         """What a resource has started and not stopped, an empty string when there is nothing."""
         found = self.get(CLAIMS, rid)
         return str(found.get("what", "")) if isinstance(found, dict) else ""
+
+
+def claims_in(file: str) -> Optional[List[Dict[str, Any]]]:
+    """The claims in a record, None when it cannot be read."""
+    try:
+        value = files.read_json(file)
+    except Undetermined:
+        return None
+    claims = value.get(CLAIMS) if isinstance(value, dict) else None
+    return [claim for claim in claims.values() if isinstance(claim, dict)] if isinstance(claims, dict) else []
 
 
 def age(claim: Dict[str, Any]) -> Tuple[bool, float]:
