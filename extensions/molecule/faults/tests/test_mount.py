@@ -333,13 +333,12 @@ def test_f83_an_unguarded_ext4_that_other_nodes_see(disk: Disk) -> None:
     assert one(disk.device, shared=False).remarks(RID) == ""
 
 
-def test_f83_a_guarded_ext4_that_another_node_has_mounted() -> None:
-    """The start fails within the time that the guard takes to look."""
+def test_f83_f102_a_guarded_ext4_that_another_node_has_mounted() -> None:
+    """Also when the two do not reach each other: the start fails within the time that the guard takes to look."""
     disk = Disk("disk", "ext4", "-O", "mmp")
     os.makedirs(ROOT + "/theirs")
-    run(
-        "mount", attach(disk.device), ROOT + "/theirs"
-    )  # the other node sees the device, and this one does not see that
+    # the other node sees the device, and this one does not see that
+    run("mount", attach(disk.device), ROOT + "/theirs")
     outcome = one(disk.device, shared=True).act("started")
     assert outcome["failed"] and "MMP" in outcome["msg"] and points_of(MNT) == [], outcome["msg"]
 
