@@ -50,6 +50,9 @@ def order_refusals(ordered: Sequence[ResourceDefinition], parallel: AbstractSet[
                 why = "comes later" if late else "is parallel"
                 message = "%s must be mounted first (%s), but its subset %s"
                 yield resource.rid, "subset", message % (carrier.rid, carrier.values["mnt"], why)
+        for below in active:
+            if _subset(below) == _subset(resource) and _subset(resource) in parallel and _stands_on(resource, below):
+                yield resource.rid, "subset", "%s must be started first, but their subset is parallel" % below.rid
         if resource.group == "disk" and resource.type == "loop":
             for other in active:
                 if other.group == "fs" and is_inside(resource.values["file"], other.values["mnt"]):
@@ -88,6 +91,15 @@ def _carriers(resources: Sequence[ResourceDefinition]) -> Dict[str, List[Resourc
             if is_inside(mount_point, folder) or (source and is_inside(source, folder)):
                 found[resource.rid].append(other)
     return found
+
+
+def _stands_on(disk: ResourceDefinition, below: ResourceDefinition) -> bool:
+    """Whether a volume group has its disks from a loop device, or a volume is in a group."""
+    if (disk.group, below.group) != ("disk", "disk"):
+        return False
+    if (disk.type, below.type) == ("vg", "loop"):
+        return below.values["file"] in (disk.values["pvs"] or ())
+    return (disk.type, below.type) == ("lv", "vg") and bool(disk.values["vg"] == below.values["name"])
 
 
 def _requirement_refusal(

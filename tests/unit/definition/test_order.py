@@ -52,6 +52,22 @@ def test_a_file_system_comes_after_those_that_carry_it(raw, expected):
 
 CONTRADICTIONS = [
     (
+        {
+            "subset#disk:p": {"parallel": True},
+            "disk#1": {"type": "loop", "file": "/srv/a.img", "subset": "p"},
+            "disk#2": {"type": "vg", "name": "vga", "pvs": "/srv/a.img", "subset": "p"},
+        },
+        "section [disk#2], keyword subset: disk#1 must be started first, but their subset is parallel",
+    ),
+    (
+        {
+            "subset#disk:p": {"parallel": True},
+            "disk#1": {"type": "vg", "name": "vga", "subset": "p"},
+            "disk#2": {"type": "lv", "vg": "vga", "name": "lva", "subset": "p"},
+        },
+        "section [disk#2], keyword subset: disk#1 must be started first, but their subset is parallel",
+    ),
+    (
         {"fs#1": fs("/srv/a/b"), "fs#2": fs("/srv/a", subset="late")},
         "section [fs#1], keyword subset: fs#2 must be mounted first (/srv/a), but its subset comes later",
     ),
