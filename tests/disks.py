@@ -74,6 +74,15 @@ def replaced(program: str, script: str) -> Iterator[None]:
         run("umount", os.path.realpath(path))
 
 
+def nobody_can_tell(service: Service, rid: str = "disk#0") -> None:
+    """The program that knows does not answer: that is neither up nor down, no start is tried, and a stop fails."""
+    assert service.state(rid) == "undef"
+    assert service.act("started")["failed"]
+    outcome = service.act("stopped")
+    assert outcome["failed"]
+    assert not outcome["commands"]
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder for the files of loop devices. Those are the whole machine's, so they are detached whatever happens."""

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
 from ..node.docker_api import DockerApi
-from ..node.errors import NodeError
+from ..node.errors import CommandFailed, NodeError
 from ..node.machine import Machine
 from ..node.record import CLAIMS
 
@@ -107,6 +107,16 @@ class Driver(ABC):
         while self.way_back:
             changed = self.way_back.pop()() is not False or changed
         return changed
+
+    def change(self, argv: Sequence[str], deadline: float, way_back: Callable[[], object]) -> None:
+        """Run a command of a start. What it did is taken back also when it was late: it may be done all the same."""
+        try:
+            self.machine.run.change(argv, deadline, self.rid)
+        except CommandFailed as error:
+            if error.rc is None:
+                self.way_back.append(way_back)
+            raise
+        self.way_back.append(way_back)
 
     def claim(self, what: str) -> None:
         """Remember that the service has something from now on, unless it is known; a failed start takes that back."""

@@ -137,9 +137,10 @@ class Container(Driver):
         else:
             self._start_found(found)
         self._began = time.monotonic()
-        found = None if self._run.check_mode else self._find()
-        if found is None or not found.runs or found.health:
-            self._wait_until_up(0)
+        if not self._run.check_mode:
+            found = self._find()
+            if found is None or not found.runs or found.health:  # else `settle` has another look
+                self._wait_until_up(0)
         return True
 
     def settle(self) -> None:

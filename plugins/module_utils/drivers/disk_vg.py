@@ -248,7 +248,7 @@ class VolumeGroup(Driver):
             self.imagined = DOWN
         else:
             self.machine.record.put("groups", self.rid, None)
-            self.disclaim(*([_claim_on(group)] if group else []))
+            self.disclaim(_claim_on(group) if group else "")
 
     # Stopping
 

@@ -93,9 +93,9 @@ class Dockerd(Daemon):
         files.check_root_owned(self.data_root)
         self._refuse_rival()
 
-    def _refuse_rival(self) -> None:
+    def _refuse_rival(self, max_age: float = 0.0) -> None:
         """Raise NodeError when another daemon works in the data root: what is mounted and runs there is not the service's."""
-        other = self._watch.rival()
+        other = self._watch.rival(max_age)
         if other:
             raise NodeError("the data root %s is in use by another docker daemon, %s" % (self.data_root, other))
 
@@ -278,8 +278,8 @@ class Dockerd(Daemon):
         """
         if self._predicted and self._predicted.state == DOWN:
             return False
-        self._refuse_rival()
         process = self._watch.process()
+        self._refuse_rival(1.0)
         self._watch.forget()
         changed = process is not None
         if process:

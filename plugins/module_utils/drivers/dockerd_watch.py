@@ -95,9 +95,9 @@ class DockerdWatch:
             return None
         return pairs.get("--data-root")
 
-    def rival(self) -> Optional[Process]:
+    def rival(self, max_age: float = 0.0) -> Optional[Process]:
         """Another docker daemon that works in our data root."""
-        for other in self._machine.host.docker_processes():
+        for other in self._machine.host.docker_processes(max_age):
             if os.path.basename(other.program) == "dockerd" and not self.is_ours(other) and self._shares_root(other):
                 return other
         return None

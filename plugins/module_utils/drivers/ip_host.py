@@ -18,7 +18,7 @@ from ..definition.ip_address import network_refusal
 from ..definition.model import Definition, ResourceDefinition
 from ..node import addresses
 from ..node.addresses import Address, IpAddress, Link
-from ..node.errors import CommandFailed, NodeError
+from ..node.errors import NodeError
 from ..node.machine import Machine
 from ..node.policy_routes import PolicyRoute, table_number
 from ..node.session import entry_address
@@ -100,7 +100,7 @@ class IpHost(Driver):
 
     def _problems(self, view: View, link: Link, entry: Address) -> List[str]:
         """What is not as it should be with the address on its interface."""
-        stranger = view.foreign(link, entry) or self._claimed(view, 1.0)
+        stranger = view.foreign(link, entry) or self._claimed(view)
         if not view.recorded and not stranger:
             stranger = "was not added by this service: a start takes it over, when nobody else has it"
         problems = [stranger, self._wire_problem(link), self._differs(view, link, entry)]
@@ -198,9 +198,9 @@ class IpHost(Driver):
         if reason:
             raise NodeError("%s: %s" % (view.address, reason))
 
-    def _claimed(self, view: View, max_age: float = 0.0) -> str:
+    def _claimed(self, view: View) -> str:
         """Which other service of this node has the address by its own record, in words; empty when none has."""
-        owner = self.machine.owner_of(self.rid, _claim_on(view.address), max_age)
+        owner = self.machine.owner_of(self.rid, _claim_on(view.address))
         return "it was added by %s" % owner if owner else ""
 
     def start(self) -> bool:
@@ -279,13 +279,7 @@ class IpHost(Driver):
             has_broadcast = view.address.version == 4 and prefix < 31 and link.kind != "loopback"
             new = Address(view.address, prefix, self._wanted.label, "+" if has_broadcast else "")
             take_back = partial(self._removal.remove, link.name, view.address)
-            try:
-                self._run.change(addresses.add_command(link.name, new), addresses.DEADLINE, self.rid)
-            except CommandFailed as error:
-                if error.rc is None:  # it was late, and may have been done all the same
-                    self.way_back.append(take_back)
-                raise
-            self.way_back.append(take_back)
+            self.change(addresses.add_command(link.name, new), addresses.DEADLINE, take_back)
             if not self._run.check_mode and not self._look().entry:
                 raise NodeError("%s is not on %s though it was added" % (view.address, link.name))
 

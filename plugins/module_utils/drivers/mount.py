@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from ..definition.model import Definition, ResourceDefinition
 from ..definition.mount_options import options
 from ..node import block, files, filesystems, holders, mounts
-from ..node.errors import CommandFailed, NodeError, Undetermined
+from ..node.errors import NodeError, Undetermined
 from ..node.filesystems import Root
 from ..node.machine import Machine
 from ..node.mounts import Mount as Mounted
@@ -71,8 +71,9 @@ class Mount(Driver):
             text = "is mounted, and hidden by %s on %s" % (describe(cover), cover.point if cover else "?")
             return Status(WARN, self.label(), [Remark("error", text)], {"hidden": True})
         remarks = self._elsewhere() + self._unguarded()
-        if self._former():
-            remarks.append(Remark("error", self._former()))
+        former = self._former()
+        if former:
+            remarks.append(Remark("error", former))
         if top is not None:
             remarks.append(Remark("error", "%s is mounted on %s instead" % (describe(top), self.mnt)))
         return Status(DOWN, self.label(), remarks)
@@ -145,8 +146,7 @@ class Mount(Driver):
     # Up
 
     def check_start(self) -> None:
-        if self._former():
-            raise NodeError(self._former())
+        self._refuse_former()
         self._wanted(Root(0, 0, 0))
         if self._top() is None:
             self._check.before_start()
@@ -170,13 +170,7 @@ class Mount(Driver):
             if remark:
                 run.journal.remark(self.rid, remark, "warn")
         self.claim(self._what)
-        try:
-            run.change(self._mount_command(device), self.values["mount_timeout"], self.rid)
-        except CommandFailed as error:
-            if error.rc is None:  # it was late, and may come all the same
-                self.way_back.append(self._undo_mount)
-            raise
-        self.way_back.append(self._undo_mount)
+        self.change(self._mount_command(device), self.values["mount_timeout"], self._undo_mount)
         if run.check_mode:
             self.imagined = UP
             self.machine.outlook.unmounted.discard(self.mnt)
@@ -294,8 +288,7 @@ class Mount(Driver):
                 raise
             except NodeError as error:
                 self.machine.run.journal.remark(self.rid, "%s: unmounted all the same" % error, "warn")
-        if self._former():
-            raise NodeError(self._former())
+        self._refuse_former()
         changed = self._release.release()
         self.disclaim(self._what)
         if self.machine.run.check_mode:
@@ -306,6 +299,11 @@ class Mount(Driver):
     def _refuse_of_others(self) -> None:
         """Raise NodeError when another service of this node has mounted it."""
         self.refuse_of_others(self._what, "%s was mounted" % self.mnt)
+
+    def _refuse_former(self) -> None:
+        former = self._former()
+        if former:
+            raise NodeError(former)
 
     def _former(self) -> str:
         """Where an earlier definition of the service has mounted it, when something is still there; empty when nothing is."""

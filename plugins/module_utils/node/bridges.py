@@ -59,15 +59,16 @@ class SubnetRegistry:
 
     def find(self, service: str) -> Optional[Subnet]:
         """The subnet that a service has, None when it has none yet."""
-        text = self._read().get(service)
-        return Subnet(ipaddress.IPv4Network(text)) if text else None
+        network = _network(self._read().get(service))
+        return Subnet(network) if network else None
 
     def choose(self, service: str, wanted: Optional[str]) -> Subnet:
         """The subnet that a service has or would get. Raises NodeError when it is taken or none is free."""
-        table = self._read()
-        if wanted is None and service in table:
-            return Subnet(ipaddress.IPv4Network(table[service]))
-        others = {name: ipaddress.IPv4Network(text) for name, text in table.items() if name != service}
+        own = self.find(service)
+        if wanted is None and own:
+            return own
+        written = {name: _network(text) for name, text in self._read().items() if name != service}
+        others = {name: network for name, network in written.items() if network}
         if wanted is not None:
             network = ipaddress.IPv4Network(wanted)
             for name, other in others.items():
@@ -99,10 +100,10 @@ class SubnetRegistry:
                 files.write_whole(self._file, json.dumps(table, indent=1, sort_keys=True) + "\n")
             return subnet
 
-    def _read(self) -> Dict[str, str]:
+    def _read(self) -> Dict[str, Any]:
         table = files.read_json(self._file)
         written = table if isinstance(table, dict) else {}
-        return {**{str(name): text for name, text in written.items() if _is_network(text)}, **self._imagined}
+        return {**written, **self._imagined}
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -207,10 +208,9 @@ def _json(argv: List[str]) -> Any:
     return json.loads(result.stdout or "{}")
 
 
-def _is_network(text: object) -> bool:
-    """Whether a text from the file is a network. Anything else is of no use to anybody, and no reason to fail."""
+def _network(text: object) -> Optional[ipaddress.IPv4Network]:
+    """A network in the file, None for anything else: that is of no use to anybody, and no reason to fail."""
     try:
-        ipaddress.IPv4Network(text if isinstance(text, str) else "")
+        return ipaddress.IPv4Network(text) if isinstance(text, str) else None
     except ValueError:
-        return False
-    return True
+        return None

@@ -12,9 +12,11 @@ import json
 import os
 import stat
 import tempfile
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 from .errors import NodeError, Undetermined
+
+Stamp = Optional[Tuple[int, int, int]]
 
 
 def check_root_owned(path: str) -> None:
@@ -123,6 +125,15 @@ def read_text(path: str, limit: int = 1 << 20) -> Optional[str]:
         if error.errno == errno.ENOTDIR:
             return None
         raise Undetermined("%s cannot be read: %s" % (path, error.strerror)) from error
+
+
+def stamp(path: str) -> Stamp:
+    """What changes whenever `write_whole` writes a file. None when there is none, or it cannot be looked at."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def read_json(path: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Iterator
 from . import processes
 from .errors import NodeError
 
-_DEADLINE = 60.0
+_DEADLINE = 30.0
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, ContextManager, Dict, List, Optional, Tuple
+from typing import ContextManager, Dict, List, Tuple
 
 from . import files, locks, processes, systemd
 from .bridges import SubnetRegistry
@@ -19,7 +19,7 @@ from .commands import Runner
 from .errors import Undetermined
 from .outlook import Outlook
 from .processes import Process
-from .record import CLAIMS, Record, age, claims_in
+from .record import CLAIMS, Claims, Record, age, claims_in
 
 SOCKET_PATH_MAX = 107  # unix(7): sun_path holds 108 bytes with the final zero
 _EXEC_ROOT_SUFFIX = "/containerd/containerd.sock.ttrpc"
@@ -46,8 +46,7 @@ class Host:
     subnets: SubnetRegistry = field(init=False)
     _processes: List[Process] = field(default_factory=list)
     _processes_read: float = -1e9
-    _claims: List[Tuple[str, Optional[List[Dict[str, Any]]]]] = field(default_factory=list)
-    _claims_read: float = -1e9
+    _claims: Dict[str, Tuple[files.Stamp, Claims]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -63,15 +62,20 @@ class Host:
                 self._processes_read = time.monotonic()
             return list(self._processes)
 
-    def claims(self, max_age: float = 0.0) -> List[Tuple[str, Optional[List[Dict[str, Any]]]]]:
-        """What each service of the node claims to have started; None for one whose record cannot be read."""
+    def claims(self) -> List[Tuple[str, Claims]]:
+        """What each service of the node claims to have started. A record is parsed again only when it was written again."""
+        root = self.directories.state
         with self._lock:
-            if time.monotonic() - self._claims_read > max_age:
-                root = self.directories.state
-                names = sorted(os.listdir(root)) if os.path.isdir(root) else []
-                self._claims = [(name, claims_in(os.path.join(root, name, "record.json"))) for name in names]
-                self._claims_read = time.monotonic()
-            return self._claims
+            known = {}
+            for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+                file = os.path.join(root, name, "record.json")
+                stamp = files.stamp(file)
+                entry = self._claims.get(name)
+                if entry is None or entry[0] != stamp or None in entry:
+                    entry = stamp, claims_in(file)
+                known[name] = entry
+            self._claims = known
+            return [(name, claims) for name, (_stamp, claims) in known.items()]
 
 
 class Machine:
@@ -119,16 +123,15 @@ class Machine:
         """Hold something that all services of the node change. Raises NodeError when another action holds it for too long."""
         return locks.held(os.path.join(self.host.directories.run, "lock", "." + name), "the " + name)
 
-    def owner_of(self, rid: str, what: str, max_age: float = 0.0) -> str:
+    def owner_of(self, rid: str, what: str) -> str:
         """Which other service of this node has started something last, and the way out; empty when none has, or this one.
 
-        Teams that know nothing of each other's definitions may name the same address, disk or file system in theirs. The
-        records of the others are as they were at most `max_age` seconds ago. Raises Undetermined when one cannot be read, and
-        this service has no claim of its own.
+        Teams that know nothing of each other's definitions may name the same address, disk or file system in theirs. Raises
+        Undetermined when a record cannot be read, and this service has no claim of its own.
         """
         own = self.record.get(CLAIMS, rid)
         ours = own if isinstance(own, dict) and own.get("what") == what else None
-        for slug, claims in self.host.claims(max_age):
+        for slug, claims in self.host.claims():
             if slug == self.slug:
                 continue
             file = os.path.join(self.host.directories.state, slug, "record.json")

@@ -16,6 +16,8 @@ from .errors import NodeError, Undetermined
 
 CLAIMS = "claims"
 """The section that says what each resource has started: an address, a disk, a file system."""
+Claims = Optional[List[Dict[str, Any]]]
+"""What one service claims; None when its record cannot be read."""
 
 
 class Record:
@@ -82,8 +84,8 @@ class Record:
         return str(found.get("what", "")) if isinstance(found, dict) else ""
 
 
-def claims_in(file: str) -> Optional[List[Dict[str, Any]]]:
-    """The claims in a record, None when it cannot be read."""
+def claims_in(file: str) -> Claims:
+    """The claims in a record."""
     try:
         value = files.read_json(file)
     except Undetermined:

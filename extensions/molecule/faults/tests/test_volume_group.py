@@ -9,11 +9,12 @@ import fcntl
 import os
 import threading
 from pathlib import Path
+from typing import Any, Callable
 
 import pytest
 from ansible_collections.dockyard.svc.plugins.module_utils.drivers import disk_vg
 from ansible_collections.dockyard.svc.plugins.module_utils.node import lvm
-from ansible_collections.dockyard.svc.tests.disks import Disks, folder, replaced, tags
+from ansible_collections.dockyard.svc.tests.disks import Disks, folder, nobody_can_tell, replaced, tags
 from ansible_collections.dockyard.svc.tests.support import NODE, Service, run, wait_for
 from ansible_collections.dockyard.svc.tests.volume_groups import (
     RID,
@@ -77,35 +78,36 @@ def test_a_node_of_the_service_is_never_harmless(make_vg: MakeVg, group: str) ->
         run("vgchange", "--deltag", tag, group)
 
 
-def test_two_nodes_at_the_same_moment(service: Service, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both have read a group without tags, both write theirs: none goes on that does not stand alone (F64)."""
+@pytest.fixture
+def meanwhile(service: Service, group: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Starts the service, while another node changes the group as soon as this one has written its tag; the outcome."""
     monkeypatch.setattr(disk_vg, "SETTLE", 2.0)
 
-    def other_node() -> None:
-        wait_for(lambda: tags(group) == [NODE])
-        run("vgchange", "--addtag", "@node2", group)
+    def start(*change: str) -> dict[str, Any]:
+        def other_node() -> None:
+            wait_for(lambda: tags(group) == [NODE])
+            run("vgchange", *change, group)
 
-    other = threading.Thread(target=other_node)
-    other.start()
-    outcome = service.act("started")
-    other.join()
+        other = threading.Thread(target=other_node)
+        other.start()
+        outcome = service.act("started")
+        other.join()
+        return outcome
+
+    return start
+
+
+def test_two_nodes_at_the_same_moment(meanwhile: Callable[..., dict[str, Any]], group: str) -> None:
+    """Both have read a group without tags, both write theirs: none goes on that does not stand alone (F64)."""
+    outcome = meanwhile("--addtag", "@node2")
     assert outcome["failed"]
     assert "another node has taken the volume group" in outcome["msg"]
     assert tags(group) == ["node2"]
 
 
-def test_tag_overwritten_by_another_node(service: Service, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tag_overwritten_by_another_node(meanwhile: Callable[..., dict[str, Any]]) -> None:
     """The last writer of the metadata wins: whose tag is gone does not go on."""
-    monkeypatch.setattr(disk_vg, "SETTLE", 2.0)
-
-    def other_node() -> None:
-        wait_for(lambda: tags(group) == [NODE])
-        run("vgchange", "--deltag", "@" + NODE, group)
-
-    other = threading.Thread(target=other_node)
-    other.start()
-    outcome = service.act("started")
-    other.join()
+    outcome = meanwhile("--deltag", "@" + NODE)
     assert outcome["failed"]
     assert "the tag of this node is gone" in outcome["msg"]
 
@@ -173,11 +175,7 @@ def test_lvm_that_cannot_tell(service: Service, group: str, monkeypatch: pytest.
     monkeypatch.setattr(lvm, "READ_DEADLINE", 0.5)
     service.start()
     with replaced("lvm", script):
-        assert service.state(RID) == "undef"
-        assert service.act("started")["failed"]
-        outcome = service.act("stopped")
-        assert outcome["failed"]
-        assert not outcome["commands"]
+        nobody_can_tell(service)
     assert tags(group) == [NODE]
 
 
