@@ -47,10 +47,17 @@ def wire() -> Iterator[None]:
         ip("link", "set", "lo", "up", peer=peer)
         ip("address", "add", "10.9.0.%d/24" % host, "dev", device, peer=peer)
         ip("address", "add", "fd09::%d/64" % host, "dev", device, "nodad", peer=peer)
-    wait_for(lambda: json.loads(ip("-json", "link", "show", "dev", "v0"))[0]["operstate"] == "UP")
+    wait_for(_is_ready)
     yield
     ip("link", "delete", "v0", check=False)
     ip("netns", "delete", PEER)
+
+
+def _is_ready() -> bool:
+    """Whether the kernel has come to an end with v0: the routes of IPv6 come a moment after the address."""
+    state = json.loads(ip("-json", "link", "show", "dev", "v0"))[0]["operstate"]
+    routes = ip("-6", "route", "show", "table", "all", "dev", "v0")
+    return state == "UP" and all(route in routes for route in ("local fd09::1", "fd09::/64", "multicast ff00::/8"))
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from ansible_collections.dockyard.svc.extensions.molecule.storage.tests.pair import DOWN, PATH, UP, states
+from ansible_collections.dockyard.svc.tests.support import wait_for
+from ansible_collections.dockyard.svc.tests.vm.nodes import PATIENCE
 
 PRINTED = "docker.opensvc.com"
 
@@ -108,16 +110,35 @@ def test_f29_power_cut(deb1, printed):
     assert not any(truth(deb1).values())
 
 
+@contextmanager
+def held(node, program):
+    """A program of the node waits before it does anything; yields what tells whether it does, and what lets it go on."""
+    path = node.run("sh", "-c", "readlink -f $(command -v %s)" % program).strip()
+    script = '#!/bin/sh\ntouch /run/held\nwhile [ -e /run/held ]; do sleep 0.1; done\nexec /root/held-real "$@"\n'
+    node.run("cp", path, "/root/held-real")
+    node.run(
+        "sh",
+        "-c",
+        'printf %s "$1" >/root/held && chmod 755 /root/held && mount --bind /root/held "$2"',
+        "",
+        script,
+        path,
+    )
+    try:
+        yield lambda: node.run("sh", "-c", "[ ! -e /run/held ] || echo it waits"), lambda: node.run("rm", "/run/held")
+    finally:
+        node.run("rm", "-f", "/run/held")
+        node.run("umount", "--lazy", path)
+
+
 def test_f108_connection_is_lost_during_a_start(pair, deb1, play, scenario):
     """The module goes on when nobody listens any more."""
-    results = []
-    variables = {"svc": PATH, "rid": "ip,disk,fs#1", "dockyard_services_dir": str(scenario / "pair"), "rc": 4}
-    thread = threading.Thread(target=lambda: results.append(play("start", **variables)))
-    thread.start()
-    end = time.monotonic() + 60
-    while not deb1.look()["vgs"]["vgpair"]["owners"]:
-        assert time.monotonic() < end, "the start has not come to the volume group"
-    assert deb1.ask("cut_sessions")
-    thread.join()
-    while states(pair.status(deb1)) != UP:
-        assert time.monotonic() < end, pair.status(deb1)
+    variables = {"svc": PATH, "rid": "ip,disk,fs#1", "dockyard_services_dir": str(scenario / "pair")}
+    with held(deb1, "e2fsck") as (waits, let_go), ThreadPoolExecutor() as pool:
+        unreachable = pool.submit(play, "start", **variables, rc=4)
+        wait_for(waits, PATIENCE)
+        assert deb1.ask("cut_sessions")
+        unreachable.result()
+        assert states(pair.status(deb1))["fs#1"] == "down"
+        let_go()
+        wait_for(lambda: states(pair.status(deb1)) == UP, PATIENCE)
