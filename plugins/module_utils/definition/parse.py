@@ -26,6 +26,7 @@ from .keywords import (
 )
 from .model import Definition, ResourceDefinition
 from .order import order_refusals, start_order
+from .owners import owner_refusals
 from .paths import ServicePath
 from .references import EXPOSED_DEVICE, NoValue, References, scoped_value
 from .rids import OLD_SECTIONS, RID
@@ -120,7 +121,7 @@ class _Parser:
             self._check_docker(default, default_given, resources)
             if self._here:  # elsewhere, what the rules compare may be given for other nodes alone
                 resources = start_order(resources)
-                self._check_resources(resources, parallel)
+                self._check_resources(resources, parallel, default["docker_data_dir"])
         if self._problems:
             raise DefinitionError(self._problems)
         return Definition(
@@ -290,12 +291,18 @@ class _Parser:
             )
         return value
 
-    def _check_resources(self, resources: List[ResourceDefinition], parallel: Set[str]) -> None:
+    def _check_resources(
+        self, resources: List[ResourceDefinition], parallel: Set[str], data_root: Optional[str]
+    ) -> None:
         """The rules between the keywords of one section, and between sections."""
         for resource in resources:
             for keyword, message in _refusals(resource):
                 self._problem(resource.rid, keyword, message)
-        for section, keyword, message in [*order_refusals(resources, parallel), *double_claims(resources)]:
+        for section, keyword, message in [
+            *order_refusals(resources, parallel),
+            *double_claims(resources),
+            *owner_refusals(resources, data_root),
+        ]:
             self._problem(section, keyword, message)
 
     def _check_docker(

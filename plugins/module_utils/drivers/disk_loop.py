@@ -110,6 +110,9 @@ class LoopDevice(Driver):
             return "%s shows a part of %s only" % (names, self.file)
         if here[0].read_only:
             return "%s is read only" % names
+        left, size = os.stat(self.file).st_size, loops.size(here[0].device)
+        if left < size:  # one that has grown is on its way: 'losetup --set-capacity' comes after that
+            return "%s was cut to %d of %d bytes while %s has it" % (self.file, left, size, names)
         return ""
 
     # Starting

@@ -97,7 +97,10 @@ class Dockerd(Daemon):
         """Raise NodeError when another daemon works in the data root: what is mounted and runs there is not the service's."""
         other = self._watch.rival(max_age)
         if other:
-            raise NodeError("the data root %s is in use by another docker daemon, %s" % (self.data_root, other))
+            raise NodeError(
+                "the data root %s is in use by another docker daemon, %s: stop it with the definition that started it "
+                "(another service's, or this one's under a former name or id)" % (self.data_root, other)
+            )
 
     def start(self) -> bool:
         """Bring the daemon up; whether it was not. What a daemon that died has left behind is cleared away before."""

@@ -87,7 +87,8 @@ class Mount(Driver):
             raise
         except NodeError as error:
             root, problems = None, [Remark("error", str(error))]
-        problems += [Remark("warn", text) for text in self._drift(mount, root)]
+        drift = self._drift(mount) + (self._drift_of_root(root) if root else [])
+        problems += [Remark("warn", text) for text in drift]
         status = Status(WARN if problems else UP, self.label(), problems)
         if self.source.is_block:
             status.remarks += self._unguarded()
@@ -98,8 +99,8 @@ class Mount(Driver):
         device = self.source.device() if self.source.is_block else ""
         return filesystems.look(self.mnt, self.values["stat_timeout"], device)
 
-    def _drift(self, mount: Mounted, root: Optional[Root]) -> List[str]:
-        """What is not as declared: the type, the options, the root folder."""
+    def _drift(self, mount: Mounted) -> List[str]:
+        """What is not as declared and only another mount mends: the type, the options."""
         declared = options(self.values)
         texts = []
         if self.source.is_block and mount.type != self.type:
@@ -111,7 +112,7 @@ class Mount(Driver):
         missing = [word for word in _GUARDS if word in declared and word not in mount.options]
         if missing:
             texts.append("is mounted without %s" % ",".join(missing))
-        return texts + (self._drift_of_root(root) if root else [])
+        return texts
 
     def _drift_of_root(self, root: Root) -> List[str]:
         try:
@@ -148,8 +149,11 @@ class Mount(Driver):
     def check_start(self) -> None:
         self._refuse_former()
         self._wanted(Root(0, 0, 0))
-        if self._top() is None:
+        top = self._top()
+        if top is None:
             self._check.before_start()
+        elif self._drift(top):
+            raise NodeError("%s: stop it, then start it" % "; ".join(self._drift(top)))
 
     def start(self) -> bool:
         if self.imagined == UP:

@@ -23,6 +23,7 @@ from .commands import execute
 from .errors import NodeError, Undetermined
 
 COLUMNS = "NAME,BACK-FILE,BACK-INO,BACK-MAJ:MIN,RO,AUTOCLEAR,OFFSET,SIZELIMIT"
+_SECTOR = 512  # bytes, whatever the device's own
 _DEADLINE = 10.0
 _READS = 3
 _PAUSE = 0.1
@@ -129,6 +130,12 @@ def attachment(device: str) -> str:
     boot = clock.boot_id()
     number = files.read_text("/sys/block/%s/diskseq" % os.path.basename(device))
     return "%s %s" % (boot, number.strip()) if boot and number else ""
+
+
+def size(device: str) -> int:
+    """How many bytes a loop device has; 0 for one that is not in use. Does not open it: that could keep it from going away."""
+    sectors = files.read_text("/sys/block/%s/size" % os.path.basename(device))
+    return int(sectors or 0) * _SECTOR
 
 
 def next_free(taken: Iterable[str] = (), released: Iterable[str] = ()) -> str:

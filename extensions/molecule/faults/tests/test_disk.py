@@ -53,6 +53,22 @@ def test_read_only_and_partial_devices_are_not_up(make_loop: MakeLoop, file: str
         service.stop()
 
 
+def test_file_cut_while_attached(make_loop: MakeLoop, file: str, folder: Path) -> None:
+    """The device keeps its size and reads zeros where the data was. A file that has grown is no fault."""
+    service = make_loop(file)
+    service.start()
+    os.truncate(file, SIZE * 2)
+    assert service.state(RID) == "up"
+    os.truncate(file, SIZE // 2)
+    assert service.state(RID) == "warn"
+    assert "was cut to %d of %d bytes" % (SIZE // 2, SIZE) in service.remarks(RID)
+    outcome = service.act("started")
+    assert outcome["failed"]
+    assert not outcome["commands"]
+    service.stop()
+    assert attached(folder) == []
+
+
 def test_file_replaced_while_attached(make_loop: MakeLoop, file: str, folder: Path) -> None:
     """The device still has the old file: that is said, not taken for up, and a stop lets it go."""
     service = make_loop(file)
