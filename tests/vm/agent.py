@@ -190,7 +190,7 @@ def cut_sessions():
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and int(process.name) not in mine:
             with contextlib.suppress(OSError):
-                if (process / "cmdline").read_text().startswith("sshd: root@notty"):
+                if (process / "cmdline").read_text().startswith("sshd: root@"):
                     os.kill(int(process.name), signal.SIGKILL)
                     cut += 1
     return cut
