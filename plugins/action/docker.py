@@ -20,7 +20,7 @@ class ActionModule(ServiceAction):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = self.module_args(task_vars or {})
         args["command"] = _as_typed(args.get("command"))
-        result.update(self._execute_module(module_name="dockyard.svc.docker", module_args=args, task_vars=task_vars))
+        result.update(self.on_node("docker", args, task_vars))
         for outcome in result.get("services", {}).values():
             for text in (outcome["stdout"], outcome["stderr"]):
                 if text:

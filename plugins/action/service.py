@@ -36,9 +36,7 @@ class ActionModule(ServiceAction):
         if show and not self._task.check_mode:
             watch.start()
         try:
-            result.update(
-                self._execute_module(module_name="dockyard.svc.service", module_args=args, task_vars=task_vars)
-            )
+            result.update(self.on_node("service", args, task_vars))
         finally:
             watch.stop()
         lines = result.pop("lines", [])

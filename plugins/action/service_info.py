@@ -15,7 +15,5 @@ class ActionModule(ServiceAction):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = self.module_args(task_vars or {})
-        result.update(
-            self._execute_module(module_name="dockyard.svc.service_info", module_args=args, task_vars=task_vars)
-        )
+        result.update(self.on_node("service_info", args, task_vars))
         return result
