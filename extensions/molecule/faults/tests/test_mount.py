@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -139,7 +140,7 @@ def test_f03_the_mount_that_a_killed_daemon_leaves(hosting: Service) -> None:
 
 def test_f76_a_mount_in_another_namespace(disk: Disk) -> None:
     """The umount succeeds here, and the file system lives on elsewhere."""
-    svc = one(disk.device)
+    svc = one(disk.device, umount_timeout="100ms")
     svc.start()
     with apart() as pid:
         for _attempt in range(2):
@@ -154,11 +155,24 @@ def test_f76_a_mount_in_another_namespace(disk: Disk) -> None:
 def test_f76_without_a_device(kind: str) -> None:
     """What has no device is released when no namespace has it."""
     os.makedirs(ROOT + "/data")
-    svc = one({"tmpfs": None, "bind": ROOT + "/data"}[kind], kind)
+    svc = one({"tmpfs": None, "bind": ROOT + "/data"}[kind], kind, umount_timeout="100ms")
     svc.start()
     with apart() as pid:
         not_stopped(svc, "still mounted on %s, in the mount namespace of pid %d" % (MNT, pid))
     svc.stop()
+
+
+@pytest.mark.parametrize("kind", ["ext4", "tmpfs"])
+def test_f76_a_mount_namespace_that_goes_away(disk: Disk, kind: str) -> None:
+    """As that of a container of another service which is being made: a stop waits for it."""
+    svc = one(disk.device if kind == "ext4" else None, kind)
+    svc.start()
+    with apart() as pid, ThreadPoolExecutor() as pool:
+        stop = pool.submit(svc.stop)
+        time.sleep(4)
+        assert points_of(MNT) == [] and not stop.done()
+        kill(pid)
+        assert stop.result()["evidence"][RID]["mounts"]
 
 
 def test_f81_f97_nobody_is_killed(disk: Disk) -> None:
