@@ -130,7 +130,7 @@ class Container(Driver):
         if found and not self._run.check_mode:
             self.machine.record.put("containers", self.rid, found.id)  # it may have been lost
         if found and found.runs:
-            self._wait_until_up(SETTLE)
+            self._wait_until_up(0 if tamed else SETTLE)  # docker may have restarted it a moment ago, again and again
             return tamed
         if found is None:
             self._run_new()
