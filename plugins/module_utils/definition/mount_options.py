@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, List, Mapping, Tuple
+from typing import Any, Iterator, List, Mapping, Optional, Tuple
 
 BLOCK_TYPES = ("ext2", "ext3", "ext4", "xfs", "btrfs")
 """The types that lie on a block device."""
@@ -96,10 +96,13 @@ def _mount_point_refusal(point: str) -> str:
     return ""
 
 
+def mode(perm: Any) -> Optional[int]:
+    """The value of `perm` as bits; None when there is none, or it is no mode in octal."""
+    return int(str(perm), 8) if perm and _OCTAL.fullmatch(str(perm)) else None
+
+
 def _mode_refusal(perm: Any) -> str:
-    if not perm or _OCTAL.fullmatch(str(perm)):
-        return ""
-    return "must be a mode in octal, such as 0750"
+    return "must be a mode in octal, such as 0750" if perm and mode(perm) is None else ""
 
 
 def _size_refusal(values: Mapping[str, Any]) -> str:

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Iterator, List, Optional, Sequence, Tuple
 
+from . import mount_options
 from .model import ResourceDefinition
 from .order import is_inside
 
 _ROOT = (None, "", "root", "0")
-_OCTAL = re.compile("[0-7]+")
 _OTHERS_WRITE = 0o022
 _STICKY = 0o1000
 
@@ -41,8 +40,8 @@ def _is_below(other: ResourceDefinition, folder: str) -> bool:
 
 def _reasons(system: ResourceDefinition) -> List[Tuple[str, str]]:
     """Why others than root can write in the root folder of a file system, with the keyword that says so."""
-    user, mode = system.values["user"], system.values["perm"] or "0"
-    bits = int(mode, 8) if _OCTAL.fullmatch(mode) else 0  # what is no mode is refused elsewhere
+    user = system.values["user"]
+    bits = mount_options.mode(system.values["perm"]) or 0
     reasons = []
     if user not in _ROOT:
         reasons.append(("user", "%s owns the root folder" % user))

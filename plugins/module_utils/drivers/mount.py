@@ -152,8 +152,10 @@ class Mount(Driver):
         top = self._top()
         if top is None:
             self._check.before_start()
-        elif self._drift(top):
-            raise NodeError("%s: stop it, then start it" % "; ".join(self._drift(top)))
+            return
+        drift = self._drift(top)
+        if drift:
+            raise NodeError("%s: stop it, then start it" % "; ".join(drift))
 
     def start(self) -> bool:
         if self.imagined == UP:

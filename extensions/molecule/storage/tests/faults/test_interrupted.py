@@ -134,7 +134,7 @@ def held(node, program):
 def test_f108_connection_is_lost_during_a_start(pair, deb1, play, scenario):
     """The module goes on when nobody listens any more."""
     variables = {"svc": PATH, "rid": "ip,disk,fs#1", "dockyard_services_dir": str(scenario / "pair")}
-    with held(deb1, "e2fsck") as (waits, let_go), ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, held(deb1, "e2fsck") as (waits, let_go):
         unreachable = pool.submit(play, "start", **variables, rc=4)
         wait_for(waits, PATIENCE)
         assert deb1.ask("cut_sessions")
