@@ -16,7 +16,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import Any, Dict, Iterator
 
-from ..node import files, processes
+from ..node import files, locks, processes
 from ..node.errors import NodeError
 from ..node.machine import Machine
 
@@ -33,7 +33,7 @@ def locked(machine: Machine, action: str, timeout: float) -> Iterator[None]:
         return
     machine.prepare()
     path = _path(machine)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = locks.open_lock(path)
     try:
         if not processes.wait_until(lambda: _try(descriptor), timeout, 0.1):
             holder = _holder(path)

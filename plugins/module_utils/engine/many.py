@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 import traceback
@@ -27,7 +26,6 @@ from .lock import locked
 from .steps import ActionFailed
 
 WORKERS = 16
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 VERBS: Dict[str, Callable[[Actions], None]] = {
     "started": Actions.start,
     "stopped": Actions.stop,
@@ -149,8 +147,8 @@ def _status(instance: Instance, states: Dict[str, Status]) -> Dict[str, Any]:
 class _LogFile:
     """Writes the journal of an instance to its log file while the block runs. Check mode writes none.
 
-    A disk that is full or broken keeps no service from being started or stopped: then the log has a gap, and the outcome
-    says so.
+    A log that cannot be written (a full disk, something else in its place) keeps no service from being started or stopped:
+    then it has a gap, and the outcome says so.
     """
 
     def __init__(self, instance: Instance):
@@ -162,9 +160,8 @@ class _LogFile:
 
     def __enter__(self) -> None:
         if self._wanted:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             with self._tolerant():
-                self._descriptor = os.open(self._path, flags, 0o600)
+                self._descriptor = files.open_log(self._path)
             self._journal.sinks.append(timestamped(self._write))
 
     def __exit__(self, *_exception: object) -> None:
@@ -185,8 +182,6 @@ class _LogFile:
         try:
             yield
         except OSError as error:
-            if error.errno not in _DISK_ERRORS:
-                raise
             self._failure = "%s: %s" % (self._path, error.strerror)
 
 

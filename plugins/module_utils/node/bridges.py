@@ -10,15 +10,13 @@ that a service has here carries its short id in the name, and goes away with the
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import json
 import socket
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, List, Optional
 
-from . import files
+from . import files, locks
 from .commands import Runner, execute
 from .errors import CommandFailed, NodeError, Undetermined
 
@@ -91,8 +89,8 @@ class SubnetRegistry:
         return subnet
 
     def take(self, service: str, wanted: Optional[str]) -> Subnet:
-        """Choose a subnet and write it down."""
-        with self._locked():
+        """Choose a subnet and write it down, one service of the node after the other."""
+        with locks.held(self._file + ".lock", "the subnets"):
             subnet = self.choose(service, wanted)
             table = self._read()
             if table.get(service) != str(subnet.network):
@@ -104,13 +102,6 @@ class SubnetRegistry:
         table = files.read_json(self._file)
         written = table if isinstance(table, dict) else {}
         return {**written, **self._imagined}
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One at a time on the node; the lock ends with the descriptor, also when the module is killed."""
-        with open(self._file + ".lock", "w", encoding="ascii") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            yield
 
 
 class Bridge:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 
+from . import files
 from .errors import NodeError
 
 _KEPT = 1 << 20
@@ -27,11 +28,10 @@ class DaemonLog:
 
         Raises NodeError: a daemon that cannot say why it ends is not started.
         """
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             if os.path.exists(self.path) and os.path.getsize(self.path) > _KEPT:
                 os.replace(self.path, self.path + ".1")
-            descriptor = os.open(self.path, flags, 0o600)
+            descriptor = files.open_log(self.path)
         except OSError as error:
             raise NodeError(
                 "the log of the docker daemon cannot be opened: %s: %s" % (self.path, error.strerror)

@@ -114,10 +114,17 @@ def write_whole(path: str, text: str, mode: int = 0o600) -> None:
         os.close(parent)
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting: a named pipe would keep its reader until somebody writes."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def read_text(path: str, limit: int = 1 << 20) -> Optional[str]:
     """The text of a small file, None when there is none. Raises Undetermined when it is there but cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
+        with open(path, encoding="utf-8", errors="replace", opener=_at_once) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise Undetermined("%s cannot be read: it is not a regular file, move it away" % path)
             return stream.read(limit)
     except FileNotFoundError:
         return None
@@ -125,6 +132,12 @@ def read_text(path: str, limit: int = 1 << 20) -> Optional[str]:
         if error.errno == errno.ENOTDIR:
             return None
         raise Undetermined("%s cannot be read: %s" % (path, error.strerror)) from error
+
+
+def open_log(path: str) -> int:
+    """A descriptor for appending to a log that only root can read. Raises OSError, also for a named pipe that nobody reads."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    return os.open(path, flags, 0o600)
 
 
 def stamp(path: str) -> Stamp:

@@ -49,3 +49,12 @@ def test_a_torn_file_is_no_file(tmp_path, content, value):
 def test_what_cannot_be_read_is_not_absent(tmp_path):
     with pytest.raises(Undetermined):
         files.read_text(str(tmp_path))
+
+
+def test_nobody_waits_at_a_named_pipe(tmp_path):
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    with pytest.raises(Undetermined, match="not a regular file"):
+        files.read_text(pipe)
+    with pytest.raises(OSError):
+        files.open_log(pipe)
