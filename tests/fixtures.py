@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any, Callable, Iterator
 
 import pytest
+from ansible_collections.dockyard.svc.plugins.module_utils.drivers import container as container_driver
 from ansible_collections.dockyard.svc.tests import support
 from ansible_collections.dockyard.svc.tests.support import Service
 
@@ -49,3 +50,9 @@ def running(service: Service) -> Service:
     """The same, started."""
     service.start()
     return service
+
+
+@pytest.fixture
+def long_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start watches its containers longer: on a busy machine a command that ends at once may take its time for it."""
+    monkeypatch.setattr(container_driver, "SETTLE", 2.0)

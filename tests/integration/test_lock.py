@@ -98,7 +98,9 @@ def test_lock_held_with_a_strange_note(
     assert outcome["failed"] and "another action holds the service" in outcome["msg"], outcome["msg"]
 
 
-@pytest.mark.parametrize("make_it", [os.mkdir, lambda path: os.symlink("/etc/passwd", path)], ids=["folder", "link"])
+@pytest.mark.parametrize(
+    "make_it", [os.mkdir, os.mkfifo, lambda path: os.symlink("/etc/passwd", path)], ids=["folder", "pipe", "link"]
+)
 def test_lock_file_that_is_none(service: Service, make_it: Callable[[str], None]) -> None:
     """A lock path that is no file is a failure with a sentence, or harmless; it never hangs and is never followed."""
     Path(service.lock).parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ import os
 import signal
 import time
 from functools import partial
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NoReturn, Optional, Tuple
 
 from ..definition.docker_arguments import bind_sources
 from ..definition.model import Definition, ResourceDefinition
@@ -23,12 +23,14 @@ from ..node.errors import CommandFailed, NodeError, Undetermined
 from ..node.machine import Machine
 from .base import DOWN, UNDEF, UP, WARN, Daemon, DaemonLook, Driver, Remark, Status
 from .container_lookup import Found, Lookup
-from .container_status import read_found
+from .container_status import doubt_of, read_found
 from .docker_run import run_words
 from .image import Image
 
 SETTLE = 0.25
 """How long, in seconds, a container must have run before it is taken to be up: most bad commands end at once."""
+_CIRCLE_SETTLE = 2.0
+"""The same for one that docker has restarted by a policy which is taken back: it has ended before, and may do so again."""
 _START_TIMEOUT = 5.0
 _COMMAND_DEADLINE = 60.0
 _KILL_DEADLINE = 10.0
@@ -130,7 +132,8 @@ class Container(Driver):
         if found and not self._run.check_mode:
             self.machine.record.put("containers", self.rid, found.id)  # it may have been lost
         if found and found.runs:
-            self._wait_until_up(0 if tamed else SETTLE)  # docker may have restarted it a moment ago, again and again
+            circles = tamed and found.inspect.get("RestartCount")
+            self._wait_until_up(0 if tamed else SETTLE, _CIRCLE_SETTLE if circles else None)
             return tamed
         if found is None:
             self._run_new()
@@ -205,29 +208,31 @@ class Container(Driver):
         self._gone = False
         self._imagine(Found("", "running", {}))
 
-    def _wait_until_up(self, passed: float) -> None:
-        """Wait until the container runs, is healthy where it has a health check, and still runs after a short settle.
+    def _wait_until_up(self, passed: float, settle: Optional[float] = None) -> None:
+        """Wait until the container runs, is healthy where it has a health check, and still runs after `settle` seconds.
 
         `passed` is how long it is known to run already, in seconds. Raises NodeError with its last lines.
         """
         if self._run.check_mode:
             return
         began = time.monotonic() - passed
-        time.sleep(max(0.0, SETTLE - passed))
+        time.sleep(max(0.0, (SETTLE if settle is None else settle) - passed))
         while True:
             found = self._find()
             passed = time.monotonic() - began
             if found is None:
                 self._fail("is gone")
-            elif found.state in ("exited", "dead", "removing"):
+            if found.state in ("exited", "dead", "removing"):
                 self._fail("has ended with exit code %s" % found.inspect["State"].get("ExitCode"))
-            elif found.health == "unhealthy":
+            if found.health == "unhealthy":
                 self._fail("runs, but its health check says unhealthy")
-            elif found.runs and found.health in ("", "healthy"):
+            doubt = doubt_of(found, self.daemon)
+            if found.runs and not doubt:
                 return
-            elif passed > self._start_timeout(found):
-                health = ", health %s" % found.health if found.health else ""
-                self._fail("is not up after %.1f s: docker says %s%s" % (passed, found.state, health))
+            if passed > self._start_timeout(found):
+                self._fail(
+                    "is not up after %.1f s: %s" % (passed, doubt if found.runs else "docker says " + found.state)
+                )
             time.sleep(_POLL)
 
     def _start_timeout(self, found: Found) -> float:
@@ -242,7 +247,7 @@ class Container(Driver):
         start_period = (check.get("StartPeriod") or 0) / _SECOND
         return float(start_period + interval + (check.get("Retries") or 3) * (interval + timeout))
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, what: str) -> NoReturn:
         """Raise NodeError with the last lines of the container, after taking back what this run made."""
         said = ""
         try:

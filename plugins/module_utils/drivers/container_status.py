@@ -16,6 +16,16 @@ _ENDED_AS_ASKED = (0, 143)
 _KILLED = 137
 
 
+def doubt_of(found: Found, daemon: Daemon) -> str:
+    """Why a container that docker calls running is not simply up; docker may be late with the end of its process."""
+    if found.health not in ("", "healthy"):
+        return "the health check says %s" % found.health
+    pid = found.inspect["State"].get("Pid")
+    if pid and not processes.find(pid) and not daemon.container_pids(found.id):
+        return "docker says running, but process %d does not exist" % pid
+    return ""
+
+
 def read_found(status: Status, found: Found, image_name: str, daemon: Daemon) -> None:
     """Fill in the status from a container that exists. Raises Undetermined when the daemon stops answering."""
     state: Dict[str, Any] = found.inspect["State"]
@@ -27,7 +37,7 @@ def read_found(status: Status, found: Found, image_name: str, daemon: Daemon) ->
     }
     if found.runs:
         status.state = UP
-        doubt = _doubt(found, daemon)
+        doubt = doubt_of(found, daemon)
         if doubt:
             status.state = WARN
             status.remarks.append(Remark("warn", doubt))
@@ -41,16 +51,6 @@ def read_found(status: Status, found: Found, image_name: str, daemon: Daemon) ->
         status.state = WARN
         status.remarks.append(Remark("warn", "docker says %s" % found.state))
     status.remarks += _drift(found, image_name, daemon)
-
-
-def _doubt(found: Found, daemon: Daemon) -> str:
-    """Why a container that docker calls running is not simply up."""
-    if found.health not in ("", "healthy"):
-        return "the health check says %s" % found.health
-    pid = found.inspect["State"].get("Pid")
-    if pid and not processes.find(pid) and not daemon.container_pids(found.id):
-        return "docker says running, but process %d does not exist" % pid
-    return ""
 
 
 def _drift(found: Found, image_name: str, daemon: Daemon) -> List[Remark]:

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.dockyard.svc.tests.fixtures import archive, make, running, service
+from ansible_collections.dockyard.svc.tests.fixtures import archive, long_settle, make, running, service
 
-__all__ = ["archive", "make", "running", "service"]
+__all__ = ["archive", "long_settle", "make", "running", "service"]

@@ -198,10 +198,10 @@ def test_what_is_refused(make_loop: MakeLoop, file: str, folder: Path, spoil: st
 @pytest.mark.parametrize("script", ["exit 1", "echo rubbish", "exit 0", "echo '{\"loopdevices\": []}'", "sleep 60"])
 def test_losetup_that_cannot_tell(make_loop: MakeLoop, file: str, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """What it does not tell is neither up nor down: no start, and a stop fails."""
-    monkeypatch.setattr(loops, "_DEADLINE", 0.5)
     service = make_loop(file)
     service.start()
-    with replaced("losetup", script):
+    with replaced("losetup", script), monkeypatch.context() as hasty:
+        hasty.setattr(loops, "_DEADLINE", 0.5)
         nobody_can_tell(service)
     assert service.state(RID) == "up"
 

@@ -15,7 +15,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 from ansible_collections.dockyard.svc.plugins.module_utils.node import arp, ndp, neighbours
-from ansible_collections.dockyard.svc.tests.support import COLLECTIONS, NODE, Service, run, wait_for
+from ansible_collections.dockyard.svc.tests.support import COLLECTIONS, NODE, PATIENCE, Service, run, wait_for
 from ansible_collections.dockyard.svc.tests.wire import (
     PEER,
     commands,
@@ -75,9 +75,7 @@ def test_address_in_use_elsewhere(make_ip: Callable[..., Service], address: str)
     prefix = "24" if "." in address else "64"
     ip("address", "add", address + "/" + prefix, "dev", "v1", *(["nodad"] if ":" in address else []), peer=True)
     service, before = make_ip(address), network()
-    began = time.monotonic()
     refused(service.act("started"), mac("v1", peer=True), "another node")
-    assert time.monotonic() - began < 3
     assert network() == before and service.state("ip#1") == "down"
     ip("address", "delete", address + "/" + prefix, "dev", "v1", peer=True)
     service.start()
@@ -353,7 +351,7 @@ def test_clock_that_jumps(make_ip: Callable[..., Service], monkeypatch: pytest.M
         service = make_ip(address)
         service.start()
         service.stop()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < PATIENCE
 
 
 def test_ipv6_switched_off(make_ip: Callable[..., Service]) -> None:

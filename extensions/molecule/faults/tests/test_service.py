@@ -14,7 +14,7 @@ from typing import Any, Callable
 import pytest
 from ansible_collections.dockyard.svc.tests.disks import replaced
 from ansible_collections.dockyard.svc.tests.filesystems import working_in
-from ansible_collections.dockyard.svc.tests.support import alive, kill, loops_of, processes, run, wait_for
+from ansible_collections.dockyard.svc.tests.support import alive, kill, loops_of, run, wait_for
 from ansible_collections.dockyard.svc.tests.whole import Whole, commands, fails, make_whole, refused, template, whole
 from ansible_collections.dockyard.svc.tests.wire import wire
 
@@ -118,14 +118,19 @@ def test_f108_a_signal_that_ends_a_start(make_whole: Make) -> None:
 def test_f98_killed_in_the_middle_of_a_mount(whole: Whole) -> None:
     """What the killed one has begun comes to its end beside the next start: nothing is mounted twice, or unmounted."""
     whole.start(rid="disk")
-    with replaced("mount", 'sleep 1.5; exec $REAL "$@"'):
+    begun, go = Path("/run/begun"), Path("/run/go")
+    waits = "[ ! -e %s ] || touch %s; touch %s; until [ -e %s ]; do sleep 0.1; done" % (begun, go, begun, go)
+    with replaced("mount", waits + '; exec $REAL "$@"'):
         module = whole.module("started", rid="fs#1")
-        wait_for(lambda: any("1.5" in argv for _pid, argv in processes()))
+        wait_for(begun.exists)
         kill(module.pid)
         module.wait()
         assert whole.truthful()["resources"]["fs#1"]["state"] == "down"
-        whole.act("started", rid="fs#1")
+        whole.act("started", rid="fs#1")  # its mount lets the other one go
+        go.touch()
         assert whole.truthful()["resources"]["fs#1"]["state"] == "up"
+    begun.unlink()
+    go.unlink()
     whole.start(rid="fs#1")
     assert Path("/proc/self/mounts").read_text(encoding="utf-8").count(" %s " % whole.outer) == 1
     stopped(whole)

@@ -16,6 +16,7 @@ from ansible_collections.dockyard.svc.tests.wire import ip, mac, network, wire
 
 __all__ = ["make_whole", "template", "whole", "wire"]
 Make = Callable[..., Whole]
+pytestmark = pytest.mark.usefixtures("long_settle")
 BROKEN = container(command=["sh", "-c", "echo no luck today; exit 3"], stop_timeout=3)
 NO_IMAGE = container(image="localhost:1/nosuch", image_archive=None)
 

@@ -81,7 +81,7 @@ def test_a_node_of_the_service_is_never_harmless(make_vg: MakeVg, group: str) ->
 @pytest.fixture
 def meanwhile(service: Service, group: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Starts the service, while another node changes the group as soon as this one has written its tag; the outcome."""
-    monkeypatch.setattr(disk_vg, "SETTLE", 2.0)
+    monkeypatch.setattr(disk_vg, "SETTLE", 5.0)
 
     def start(*change: str) -> dict[str, Any]:
         def other_node() -> None:
@@ -172,18 +172,18 @@ def test_unreadable_disk_is_not_an_absent_group(service: Service, disks: Disks) 
 )
 def test_lvm_that_cannot_tell(service: Service, group: str, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """No answer, no understood answer, and no answer in time are neither up nor down (F67)."""
-    monkeypatch.setattr(lvm, "READ_DEADLINE", 0.5)
     service.start()
-    with replaced("lvm", script):
+    with replaced("lvm", script), monkeypatch.context() as hasty:
+        hasty.setattr(lvm, "READ_DEADLINE", 0.5)
         nobody_can_tell(service)
     assert tags(group) == [NODE]
 
 
 def test_lock_of_lvm_is_held(service: Service, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another command that holds the group makes the status undefined, not down (F67)."""
-    monkeypatch.setattr(lvm, "READ_DEADLINE", 0.5)
     service.start()
-    with open("/run/lock/lvm/V_" + group, "wb") as stream:
+    with open("/run/lock/lvm/V_" + group, "wb") as stream, monkeypatch.context() as hasty:
+        hasty.setattr(lvm, "READ_DEADLINE", 0.5)
         fcntl.flock(stream, fcntl.LOCK_EX)
         assert service.state(RID) == "undef"
         assert "was not done after 0.5 s" in service.remarks(RID)
