@@ -71,6 +71,10 @@ services:
     daemon:
       description: State, pid, socket and data root of the Docker daemon of the service.
       type: dict
+    problems:
+      description: What is wrong with the service as a whole, such as what an earlier definition has started here.
+      type: list
+      elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -42,6 +42,7 @@ def _service(path: str, instances: list[dict[str, Any]]) -> list[str]:
                 rows.append((indent + ("   " if last else "|  "), "", "# %s%s" % (mark, line["text"])))
         for problem in (status["daemon"] or {}).get("problems", []):
             rows.append((indent, "", "# warn: docker daemon: %s" % problem))
+        rows += [(indent, "", "# warn: %s" % problem) for problem in status["problems"]]
     width = max(len(row[0]) for row in rows) + 2
     return [_row(row, width).rstrip() for row in rows]
 

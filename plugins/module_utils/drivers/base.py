@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
+from ..node.cgroups import ControlGroup
 from ..node.docker_api import DockerApi
 from ..node.errors import CommandFailed, NodeError
 from ..node.machine import Machine
@@ -82,11 +83,19 @@ class Driver(ABC):
         """The paths on the node that the resource uses. The file systems of the service that carry them must be up."""
         return ()
 
+    def leans_on(self) -> Tuple[str, ...]:
+        """The rids of the resources of the service that this one cannot be up without, besides those of its paths."""
+        return ()
+
     def check_start(self) -> None:
         """Refuse a start that cannot work, before anything of the service is changed. Raises NodeError.
 
         What earlier resources of the same start will provide is in `machine.outlook`, and not to be missed.
         """
+        return
+
+    def check_restart(self) -> None:
+        """Refuse a restart that cannot work, while the resource may still be up. Raises NodeError."""
         return
 
     @abstractmethod
@@ -108,12 +117,18 @@ class Driver(ABC):
             changed = self.way_back.pop()() is not False or changed
         return changed
 
-    def change(self, argv: Sequence[str], deadline: float, way_back: Callable[[], object]) -> None:
-        """Run a command of a start. What it did is taken back also when it was late: it may be done all the same."""
+    def change(
+        self, argv: Sequence[str], deadline: float, way_back: Callable[[], object], done_anyway: Sequence[int] = ()
+    ) -> None:
+        """Run a command of a start, and know how to take it back.
+
+        One that was late or killed may have done its work all the same, and so may one that ended with a code of
+        `done_anyway`: then `way_back` has to look. After any other failure what is there is somebody else's.
+        """
         try:
             self.machine.run.change(argv, deadline, self.rid)
         except CommandFailed as error:
-            if error.rc is None:
+            if error.rc is None or error.rc < 0 or error.rc in done_anyway:
                 self.way_back.append(way_back)
             raise
         self.way_back.append(way_back)
@@ -184,8 +199,12 @@ class Daemon(ABC):
         """A connection to the daemon. Raises Undetermined when it does not answer."""
 
     @abstractmethod
+    def container_group(self, container_id: str) -> ControlGroup:
+        """The control group of a container, whether or not the daemon lives."""
+
     def container_pids(self, container_id: str) -> List[int]:
-        """The processes of a container by its control group, whether or not the daemon lives. Raises Undetermined."""
+        """The processes of a container by its control group. Raises Undetermined."""
+        return sorted(self.container_group(container_id).pids())
 
     @abstractmethod
     def run_options(self) -> List[str]:

@@ -18,7 +18,10 @@ class Actions(Provisioning):
     """Every action on one instance."""
 
     def restart(self) -> None:
-        """Stop, then start."""
+        """Stop, then start. What could not be started again is not stopped."""
+        for driver in self._chosen:
+            if not driver.values["optional"] and not self._exempt(driver):
+                self._attempt(driver.rid, driver.check_restart)
         self.stop()
         if not self._check_mode:
             self._states = self.instance.read()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 from ..definition.keywords import GROUPS
 from ..definition.model import Definition, ResourceDefinition
@@ -22,6 +22,7 @@ from ..node import clock
 from ..node.commands import Runner
 from ..node.errors import NodeError
 from ..node.machine import Host, Machine
+from .forgotten import forgotten
 from .lock import current_action
 from .merge import merge
 
@@ -60,6 +61,30 @@ class Instance:
         """The flag file of the mark."""
         return os.path.join(self.machine.state_folder, "frozen")
 
+    def forgotten(self) -> List[Tuple[str, str]]:
+        """What this service has started here and the definition does not have: rid and what it is. Raises Undetermined."""
+        rids = [driver.rid for driver in self.drivers] if self.definition.runs_here else []
+        return forgotten(self.machine, self.daemon, rids)
+
+    def problems(self) -> List[str]:
+        """What is wrong with the service as a whole, in sentences."""
+        where = "does not have it" if self.definition.runs_here else "does not name this node"
+        text = "an earlier definition has started %s (%s), and this one %s: put it back, then stop it"
+        try:
+            found = [text % (rid, what, where) for rid, what in self.forgotten()]
+        except NodeError as error:
+            return [str(error)]
+        if not (self.definition.runs_here and self._has_containers()) and self._is_daemon_left():
+            text = "the docker daemon of an earlier definition is there, and this one %s"
+            found.append(text % ("has no container: a stop ends it" if self.definition.runs_here else where))
+        return found
+
+    def _has_containers(self) -> bool:
+        return any(isinstance(driver, Container) for driver in self.drivers)
+
+    def _is_daemon_left(self) -> bool:
+        return isinstance(self.daemon, Dockerd) and self.daemon.look().state != DOWN
+
     def read(self) -> Dict[str, Status]:
         """What every resource is now, by rid. A service that does not run here has none to read."""
         self._read_at = clock.now()
@@ -79,8 +104,9 @@ class Instance:
         avail = merge(item["state"] for item in resources.values() if not item["optional"])
         optional = merge(item["state"] for item in resources.values() if item["optional"])
         daemon = self._daemon_status() if here else None
+        problems = self.problems()
         tainted = any(line["level"] != "info" for item in resources.values() for line in item["log"])
-        tainted = tainted or bool(daemon and daemon["problems"])
+        tainted = tainted or bool(daemon and daemon["problems"]) or bool(problems)
         return {
             "path": str(self.definition.path),
             "node": self.definition.node,
@@ -96,6 +122,7 @@ class Instance:
             "groups": {group: merge(r["state"] for r in resources.values() if r["group"] == group) for group in GROUPS},
             "resources": resources,
             "daemon": daemon,
+            "problems": problems,
         }
 
     def state_of(self, driver: Driver) -> Status:
@@ -127,7 +154,7 @@ class Instance:
         }
 
     def _daemon_status(self) -> Optional[Dict[str, Any]]:
-        if not any(isinstance(driver, Container) for driver in self.drivers):
+        if not self._has_containers() and not self._is_daemon_left():
             return None
         look = self.daemon.look(1.0)
         problems = self.daemon.problems() if isinstance(self.daemon, Dockerd) and look.state == UP else []

@@ -104,7 +104,9 @@ def act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str,
         "evidence": {},
     }
     if not instance.definition.runs_here:
-        outcome.update(skipped=True, msg="does not run on this node")
+        problems = instance.problems()
+        outcome.update(skipped=not problems, failed=bool(problems))
+        outcome["msg"] = "; ".join(["does not run on this node"] + problems)
         outcome["status"] = outcome["before"] = _status(instance, {})
     else:
         try:
@@ -131,6 +133,8 @@ def _run_locked(instance: Instance, rids: Sequence[str], state: str, outcome: Di
     try:
         VERBS[state](actions)
         outcome["msg"] = state
+        if instance.definition.values["disable"] and state not in ("frozen", "thawed"):
+            outcome["msg"] = "is disabled: left alone"
     except ActionFailed as failure:
         outcome.update(failed=True, msg=clean(str(failure)))
     outcome["changed"] = actions.changed

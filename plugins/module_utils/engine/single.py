@@ -95,5 +95,6 @@ def _act(
             outcome["status"] = status()
     except NodeError as error:
         outcome.update(failed=True, msg="%s: %s" % (instance.definition.path, error))
+        outcome["changed"] = bool(instance.run.journal.commands())
     outcome["commands"] = instance.run.journal.commands()
     return outcome

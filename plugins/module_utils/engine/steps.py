@@ -44,14 +44,18 @@ class Steps:
         self._chosen = [driver for driver in instance.drivers if driver.rid in rids]
 
     def _acts_on(self, driver: Driver) -> bool:
-        values = driver.values
-        if values["disable"] or self.instance.definition.values["disable"]:
-            self._journal.remark(driver.rid, "is disabled: left alone")
-            return False
-        if "noaction" in values["tags"]:
-            self._journal.remark(driver.rid, "has the tag noaction: left alone")
-            return False
-        return True
+        reason = self._exempt(driver)
+        if reason:
+            self._journal.remark(driver.rid, "%s: left alone" % reason)
+        return not reason
+
+    def _exempt(self, driver: Driver) -> str:
+        """Why no action is for a resource, an empty string for most."""
+        if self.instance.definition.values["disable"]:
+            return "the service is disabled"
+        if driver.values["disable"]:
+            return "is disabled"
+        return "has the tag noaction" if "noaction" in driver.values["tags"] else ""
 
     def _containers(self) -> List[Container]:
         return [driver for driver in self.instance.drivers if isinstance(driver, Container)]

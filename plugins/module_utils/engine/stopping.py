@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import List, Sequence, Set
 
-from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_DOWN, UNDEF, UP, WARN, Driver
+from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_DOWN, UNDEF, UP, WARN, Daemon, Driver
 from ..drivers.container import Container
 from ..drivers.dockerd import Dockerd
 from ..node.errors import NodeError
-from ..node.record import CLAIMS
 from .steps import ActionFailed, Steps
 
 _RELEASED = (DOWN, STANDBY_DOWN, NOT_APPLICABLE)
@@ -31,7 +30,7 @@ class Stopping(Steps):
             drivers = [driver for driver in drivers if not self._stays_up(driver)]
         self._refuse_to_undermine(drivers)
         containers = [driver for driver in drivers if isinstance(driver, Container)]
-        if containers or self._takes_data_root(drivers):
+        if containers or self._takes_data_root(drivers) or self._is_left_alone(self.instance.daemon):
             self._stop_containers(containers, drivers)
         self._each([driver for driver in drivers if not isinstance(driver, Container)], self._stop_one)
         if not self._check_mode:
@@ -52,7 +51,9 @@ class Stopping(Steps):
             for other in self._footing.upon(driver):
                 state = self._true_state(other)
                 if other not in drivers and state not in _RELEASED:
-                    reason = "%s (%s) stands on it and is %s: stop it, too" % (other.rid, other.label(), state)
+                    exempt = self._exempt(other)
+                    way_out = "it %s: take that out first" % exempt if exempt else "stop it, too"
+                    reason = "%s (%s) stands on it and is %s: %s" % (other.rid, other.label(), state, way_out)
                     self._refuse(driver, reason)
 
     def _takes_data_root(self, drivers: Sequence[Driver]) -> bool:
@@ -64,6 +65,10 @@ class Stopping(Steps):
         return isinstance(daemon, Dockerd) and any(
             carrier in drivers for carrier in self._footing.providers(daemon.data_root)
         )
+
+    def _is_left_alone(self, daemon: Daemon) -> bool:
+        """Whether a private daemon still runs, or has left something, of which the definition has no container any more."""
+        return isinstance(daemon, Dockerd) and not self._containers() and daemon.look().state != DOWN
 
     def _stop_one(self, driver: Driver) -> None:
         self._refuse(driver, self._unmet(driver, "stop"))
@@ -78,12 +83,9 @@ class Stopping(Steps):
 
     def _name_forgotten(self) -> None:
         """Name what an earlier definition has started and this one does not have: nobody stops it."""
-        known = {driver.rid for driver in self.instance.drivers}
-        for rid in self.instance.machine.record.keys(CLAIMS):
-            if rid not in known:
-                what = self.instance.machine.record.claimed(rid)
-                text = "an earlier definition has started it (%s), and this one does not have it: it stays as it is"
-                self._journal.remark(rid, text % what, "warn")
+        text = "an earlier definition has started it (%s), and this one does not have it: it stays as it is"
+        for rid, what in self.instance.forgotten():
+            self._journal.remark(rid, text % what, "warn")
 
     # Containers and their daemon
 

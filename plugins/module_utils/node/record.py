@@ -83,6 +83,11 @@ class Record:
         found = self.get(CLAIMS, rid)
         return str(found.get("what", "")) if isinstance(found, dict) else ""
 
+    def claimed_since_boot(self) -> List[str]:
+        """The resources that have started something in this boot: a reboot takes all of it away."""
+        claims = [(rid, self.get(CLAIMS, rid)) for rid in self.keys(CLAIMS)]
+        return [rid for rid, claim in claims if isinstance(claim, dict) and age(claim)[0]]
+
 
 def claims_in(file: str) -> Claims:
     """The claims in a record."""

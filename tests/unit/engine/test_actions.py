@@ -95,7 +95,7 @@ class World:
         self.definition = parse("app", {**raw, **changes.get("default", {})}, "n1")
         self.trouble, self.diary = set(trouble), []
         self.states = {resource.rid: UP if resource.rid in up else DOWN for resource in self.definition.resources}
-        self.machine = SimpleNamespace(outlook=Outlook(), record=SimpleNamespace(keys=lambda section: []))
+        self.machine = SimpleNamespace(outlook=Outlook())
 
     def act(self, verb, rids=tuple(ORDER)):
         drivers = [Diary(resource, self) for resource in self.definition.resources]
@@ -105,6 +105,7 @@ class World:
             drivers=drivers, definition=self.definition, run=run, machine=self.machine, daemon=daemon
         )
         instance.state_of = self._state_of
+        instance.forgotten = list
         instance.read = lambda: {driver.rid: self._state_of(driver) for driver in drivers}
         actions = Actions(instance, rids, instance.read())
         self.actions = actions

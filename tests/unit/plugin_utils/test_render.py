@@ -27,6 +27,7 @@ def status(path, node, state, here=True, **more):
         "action": "",
         "resources": {},
         "daemon": None,
+        "problems": [],
     }
     return {"path": path, "node": node, "here": here, "groups": groups, **common, **more}
 
