@@ -21,7 +21,12 @@ class ActionModule(ServiceAction):
         args = self.module_args(task_vars or {})
         args["command"] = _as_typed(args.get("command"))
         result.update(self.on_node("docker", args, task_vars))
-        for outcome in result.get("services", {}).values():
+        outcomes = result.get("services", {})
+        many = len(outcomes) > 1 or len((task_vars or {}).get("ansible_play_hosts_all", ())) > 1
+        self.tell_placed_nowhere()
+        for path, outcome in outcomes.items():
+            if many and outcome["cmd"]:
+                display.display("%s.%s  %s" % (args["node"], path, outcome["cmd"]))
             for text in (outcome["stdout"], outcome["stderr"]):
                 if text:
                     display.display(text.rstrip("\n"))

@@ -42,6 +42,7 @@ class ActionModule(ServiceAction):
         lines = result.pop("lines", [])
         if show:
             watch.show(lines[watch.shown :])
+            self.tell_placed_nowhere()
         return result
 
 

@@ -20,6 +20,7 @@ options:
     description:
       - A folder on the controller that holds more definitions, as C(namespace/name.conf) or C(name.conf) for the root
         namespace. The endings C(.conf) and C(.env) are INI, C(.json) is JSON, C(.yml) and C(.yaml) are YAML.
+      - A relative path is looked for beside the playbook, then beside the inventory.
     type: path
   secrets:
     description:
@@ -28,12 +29,16 @@ options:
     default: {}
   svc:
     description:
-      - The services to select, as service paths or patterns, separated by commas.
+      - The services to select, as service paths or patterns.
       - V(*/*) takes every service, those of the root namespace included.
-    type: str
-    default: '*/*'
+    type: list
+    elements: str
+    default: ['*/*']
   node:
-    description: The name of this node in C(nodes) and in scoped keywords. By default the inventory host name.
+    description:
+      - The name of this node in C(nodes) and in scoped keywords. By default the inventory host name.
+      - Of a task with C(delegate_to) it is the name given there, whether or not the inventory has it, since that machine is
+        acted on.
     type: str
   progress:
     description: The file for the lines of the running action. Set by the controller.

@@ -12,10 +12,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.dockyard.svc.plugins.plugin_utils import render
 
 
-def _text(draw: Callable[[Iterable[dict[str, Any]]], str]) -> Callable[[Any], str]:
-    def filter_(statuses: Any) -> str:
+def _text(draw: Callable[[Iterable[dict[str, Any]], Iterable[str]], str]) -> Callable[..., str]:
+    def filter_(statuses: Any, unread: Iterable[str] = ()) -> str:
         try:
-            return draw(list(statuses))
+            return draw(list(statuses), list(unread))
         except (KeyError, TypeError) as error:
             raise AnsibleFilterError(
                 "needs a list of statuses as dockyard.svc.service_info returns them: %r" % error

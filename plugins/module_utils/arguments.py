@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
+from typing import Any, Callable, Dict, List, Match, NoReturn, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -18,7 +19,7 @@ from .definition.model import Definition
 from .definition.parse import parse, parse_all
 from .definition.secrets import join_secrets
 from .definition.selection import select_resources, select_services
-from .definition.types import BOOLEAN, DURATION, GROUP_NAME, PATH, SIZE, STRING, WORD
+from .definition.types import BOOLEAN, DURATION, GROUP_NAME, PATH, SIZE, STRING, SUBNET, WORD
 from .node.errors import NodeError
 from .node.journal import Sink
 from .node.machine import Directories, Host
@@ -35,14 +36,16 @@ SERVICE_OPTIONS: Dict[str, Any] = {
     "services": {"type": "dict", "default": {}},
     "services_dir": {"type": "path"},
     "secrets": {"type": "dict", "no_log": True, "default": {}},
-    "svc": {"type": "str", "default": "*/*"},
+    "svc": {"type": "list", "elements": "str", "default": ["*/*"]},
     "node": {"type": "str"},
     "progress": {"type": "path"},
     **NODE_OPTIONS,
 }
 """The services that a call knows and those that it is for."""
 
+_PLACES = (("state_dir", PATH), ("run_dir", PATH), ("log_dir", PATH), ("network_pool", SUBNET))
 _FAULT = "DOCKYARD_FAULT_AT"
+_DAEMON_KEYWORD = re.compile(r"\bdocker_(data_dir|daemon_args|socket_group|subnet|start_timeout|stop_timeout)\b")
 RESOURCE_STATES = ("started", "stopped", "provisioned", "unprovisioned")
 """The states that a resource by itself can be brought into."""
 
@@ -118,10 +121,15 @@ def make_host(module: AnsibleModule) -> Host:
         fail(module, "services are managed by root: set 'become: true' (or ansible_become) for this host")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost connection does not leave an action half done
     os.umask(0o022)
-    options = module.params
+    values = {}
+    for name, kind in _PLACES:
+        try:
+            values[name] = kind.convert(module.params[name])
+        except ValueError as error:
+            fail(module, "%s (dockyard_%s): %s" % (name, name, error))
     try:
-        return Host(Directories(options["state_dir"], options["run_dir"], options["log_dir"]), options["network_pool"])
-    except (NodeError, ValueError) as error:
+        return Host(Directories(values["state_dir"], values["run_dir"], values["log_dir"]), values["network_pool"])
+    except NodeError as error:
         fail(module, str(error))
 
 
@@ -146,9 +154,11 @@ def fail_definition(module: AnsibleModule, error: DefinitionError) -> NoReturn:
 
 def chosen_resources(module: AnsibleModule, definitions: Dict[str, Definition]) -> Dict[str, Tuple[str, ...]]:
     """The resources that `rid`, `tags` and `subsets` select, by service. Fails the module when they select nothing."""
-    options = module.params
+    rid, tags, subsets = (
+        "" if module.params[name] is None else module.params[name] for name in ("rid", "tags", "subsets")
+    )
     try:
-        return select_resources(options["rid"] or "", definitions, options["tags"] or "", options["subsets"] or "")
+        return select_resources(rid, definitions, tags, subsets)
     except ValueError as error:
         fail(module, str(error))
 
@@ -167,7 +177,8 @@ def parse_resource(module: AnsibleModule, group: str, table: Table) -> Definitio
 
 def require_confirmation(module: AnsibleModule, definitions: Dict[str, Definition]) -> None:
     """Fail the module when data would be destroyed of a service that the option `confirm` does not name in full."""
-    missing = [path for path in definitions if path not in (module.params["confirm"] or ())]
+    named = [path.strip() for path in module.params["confirm"] or ()]
+    missing = [path for path in definitions if path not in named]
     if module.params["state"] == "unprovisioned" and missing:
         fail(
             module,
@@ -181,7 +192,14 @@ def parse_one(module: AnsibleModule, path: str, raw: Dict[str, Any]) -> Definiti
     try:
         return parse(path, raw, module.params.get("node") or os.uname().nodename)
     except DefinitionError as error:
-        fail_definition(module, error)
+        texts = [str(problem).replace(", section [DEFAULT]", "") for problem in error.problems]
+        problems = [_DAEMON_KEYWORD.sub(_as_option, text) for text in texts]
+        fail(module, "\n".join(problems), problems=problems)
+
+
+def _as_option(match: Match[str]) -> str:
+    """What the modules about one resource call a keyword of the whole service."""
+    return "data_root" if match.group(1) == "data_dir" else match.group(1)
 
 
 def finish(module: AnsibleModule, outcome: Dict[str, Any]) -> NoReturn:

@@ -35,17 +35,20 @@ options:
     default: []
   rid:
     description:
-      - The resources to act on, separated by commas. Each is a resource (V(container#1)), a group (V(container)), or a group
-        and type (V(container.docker)). By default all of them.
-    type: str
+      - The resources to act on. Each is a resource (V(container#1)), a group (V(container)), or a group and type
+        (V(container.docker)). By default, and with an empty text, all of them; an empty list is an error.
+    type: list
+    elements: str
   tags:
     description:
-      - Only resources with one of these tags, separated by commas. V(a+b) wants both, and binds before the comma.
+      - Only resources with one of these tags. V(a+b) wants both.
       - A resource must be in each of O(rid), O(tags) and O(subsets) that is given.
-    type: str
+    type: list
+    elements: str
   subsets:
-    description: Only resources in one of these subsets, separated by commas.
-    type: str
+    description: Only resources in one of these subsets.
+    type: list
+    elements: str
   show:
     description: Whether to print the lines of the action while it runs.
     type: bool
@@ -151,9 +154,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": list(many.VERBS), "default": "started"},
-            "rid": {"type": "str"},
-            "tags": {"type": "str"},
-            "subsets": {"type": "str"},
+            "rid": {"type": "list", "elements": "str"},
+            "tags": {"type": "list", "elements": "str"},
+            "subsets": {"type": "list", "elements": "str"},
             "confirm": {"type": "list", "elements": "str", "default": []},
             "show": {"type": "bool", "default": True},
             **SERVICE_OPTIONS,

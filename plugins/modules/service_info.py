@@ -53,6 +53,10 @@ services:
     action:
       description: The action that holds the service at this moment, empty when none does.
       type: str
+    nodes:
+      description: The nodes where the service may run; empty when it may run anywhere.
+      type: list
+      elements: str
     here:
       description: Whether the service may run on this node.
       type: bool

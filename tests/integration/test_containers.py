@@ -402,7 +402,11 @@ def test_renamed(running: Service) -> None:
     running.docker("rename", running.name(), "other")
     assert running.state() == "up"
     assert not running.start()["changed"]
-    running.stop()
+    for verb in ("restarted", "stopped"):
+        planned = running.act(verb, check_mode=True)
+        assert not planned["failed"], planned["msg"]
+    outcome = running.stop()
+    assert [command["cmd"] for command in planned["commands"]] == [command["cmd"] for command in outcome["commands"]]
     assert running.remains() == []
 
 
@@ -414,6 +418,15 @@ def test_foreign_container_keeps_the_daemon(running: Service) -> None:
     running.docker("rm", "--force", "byhand")
     running.stop()
     assert running.remains() == []
+
+
+def test_out_of_memory(make: Make) -> None:
+    """The kernel's verdict is told: exit code 137 alone could be anybody's SIGKILL."""
+    eat = ["sh", "-c", "sleep 1; x=0123456789; while :; do x=$x$x; done"]
+    service = make(container(command=eat, run_args=["--memory", "16m", "--memory-swap", "16m"]))
+    service.start()
+    wait_for(lambda: service.state() == "down")
+    assert "out of memory" in service.remarks()
 
 
 def test_killed_container_is_reported(make: Make) -> None:

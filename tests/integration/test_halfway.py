@@ -307,6 +307,38 @@ def test_rules_flushed_by_a_reload_of_the_firewall(make: Callable[..., Service])
     assert not service.start()["changed"]
 
 
+@pytest.mark.parametrize("spoil", ["link set down dev", "address flush dev"])
+def test_bridge_without_its_address_or_down(make: Callable[..., Service], spoil: str) -> None:
+    """The containers have no network then: it is told, and a start gives the bridge what it had, whatever the books say."""
+    service = make(container(netns="bridge"))
+    service.start()
+    gateway = service.inspect()["NetworkSettings"]["Gateway"]
+    run("ip", *spoil.split(), service.bridge)
+    if "set" in spoil:
+        os.unlink("/var/lib/dockyard/subnets.json")
+    assert "a start brings it back" in service.status()["daemon"]["problems"][0]
+    planned = service.act("started", check_mode=True)
+    outcome = service.start()
+    assert [one["cmd"] for one in planned["commands"]] == [one["cmd"] for one in outcome["commands"]]
+    assert service.status()["overall"] == "up" and not service.start()["changed"]
+    shown = run("ip", "-brief", "address", "show", "dev", service.bridge).stdout
+    assert shown.count("10.199.") == 1 and gateway + "/" in shown
+    service.docker("exec", service.name(), "sh", "-c", "ping -c 1 -W 2 " + gateway)
+
+
+def test_books_of_the_subnets_lost(make: Callable[..., Service]) -> None:
+    """The network that the bridge has is the service's, also when nothing says so any more."""
+    service = make(container(netns="bridge"))
+    service.start()
+    before = service.inspect()["NetworkSettings"]["Gateway"]
+    os.unlink("/var/lib/dockyard/subnets.json")
+    service.kill_daemon()
+    service.start()
+    assert service.inspect()["NetworkSettings"]["Gateway"] == before
+    assert run("ip", "-brief", "address", "show", "dev", service.bridge).stdout.count("10.199.") == 1
+    assert service.status()["overall"] == "up"
+
+
 def test_daemon_that_was_up_stays_up_when_a_start_fails(make: Callable[..., Service]) -> None:
     """A start that mends the rules and then fails takes back its own part, and not the daemon that was up before."""
     service = make(container(netns="bridge", image="nosuch", image_archive=None, image_pull_policy="never"))

@@ -67,6 +67,8 @@ def device_key(device: str) -> str:
     match = _MAPPER.fullmatch(device)
     if match:
         return "/dev/%s/%s" % (match.group(1).replace("--", "-"), match.group(2).replace("--", "-"))
+    if device.startswith("UUID="):
+        return "UUID=" + device[5:].lower()  # hexadecimal digits, see blkid(8)
     return plain(device) if device.startswith("/") else device
 
 

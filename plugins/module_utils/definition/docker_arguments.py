@@ -121,7 +121,7 @@ def daemon_refusals(words: Iterable[str]) -> Iterator[str]:
             yield "%s holds a line break or a control character" % quoted(word)
         elif option.startswith("--"):
             if not _DAEMON_OPTION.fullmatch(option):
-                yield "%s is not an option" % quoted(word)
+                yield "%s is not an option%s" % (quoted(word), _two_items(word))
             elif option in _DAEMON or option.startswith(("--tls", "--cluster-")):
                 yield "%s is refused: %s" % (option, _DAEMON.get(option, "the daemon must not listen on a tcp socket"))
             if _ADDRESS.match(word.partition("=")[2]):
@@ -159,6 +159,8 @@ def run_options(words: Iterable[str]) -> List[Tuple[str, str]]:
         elif word.startswith("--") and len(word) > 2:
             name, equals, value = word[2:].partition("=")
             if not _RUN_NAME.fullmatch(name) or not (equals or name in _RUN_BOOLEAN or name in _RUN_WITH_VALUE):
+                if _two_items(word):
+                    raise ValueError("%s is no option%s" % (quoted(word), _two_items(word)))
                 hint = nearest(name, [*_RUN_BOOLEAN, *_RUN_WITH_VALUE])
                 raise ValueError(
                     "%s is not a known option of docker run%s; a new one is written --option=value"
@@ -177,6 +179,14 @@ def run_options(words: Iterable[str]) -> List[Tuple[str, str]]:
     return options
 
 
+def _two_items(word: str) -> str:
+    """A hint for an option and its value in one item of a list, which only a shell would have split."""
+    option, space, value = word.partition(" ")
+    if not space or "=" in option:
+        return ""
+    return ": give %s and %s as two items" % (quoted(option), quoted(value.strip()))
+
+
 def _short_options(word: str, options: List[Tuple[str, str]]) -> str:
     """Read a cluster such as -it or -p8080:80; returns the option whose value is the next word, or an empty string."""
     letters = word[1:]
@@ -190,6 +200,8 @@ def _short_options(word: str, options: List[Tuple[str, str]]) -> str:
         value = letters[position + 1 :]
         if not value:
             return name
+        if value.startswith(" "):
+            raise ValueError("%s is no option%s" % (quoted(word), _two_items(word)))
         options.append((name, value[1:] if value.startswith("=") else value))
         break
     return ""

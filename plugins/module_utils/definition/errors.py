@@ -6,9 +6,14 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
+import re
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Iterable, List
+
+_MARKUP = re.compile(r"\b[A-Z]\(([^()]*)\)")
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class DefinitionError(Exception):
 
 def not_a_mapping(value: object) -> DefinitionError:
     """The error for definitions that are no mapping of services at all."""
-    message = "must be a mapping of service paths to definitions, not a %s" % type(value).__name__
+    message = "must be a mapping of service paths to definitions, not %s" % kind_of(value)
     return DefinitionError([Problem("dockyard_services", "", "", message)])
 
 
@@ -52,9 +57,33 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return "; did you mean %s?" % close[0] if close else ""
 
 
+def kind_of(value: object) -> str:
+    """What a value is, in the words of those who write YAML. Ansible's own classes derive from these."""
+    if value is None:
+        return "nothing"
+    for kind, name in (
+        (str, "a text"),
+        (bool, "true or false"),
+        ((int, float), "a number"),
+        (Mapping, "a mapping"),
+        ((list, tuple), "a list"),
+        (Set, "a set"),
+        (datetime.date, "a date"),
+        (bytes, "bytes"),
+    ):
+        if isinstance(value, kind):
+            return name
+    return "something else"
+
+
+def unmarked(text: str) -> str:
+    """A text of the documentation without its markup: `C(eth0)` is eth0."""
+    return _MARKUP.sub(r"\1", text)
+
+
 def quoted(value: object, limit: int = 60) -> str:
     """Foreign text made fit for a message: one line, control characters escaped, shortened."""
-    if value is not None and not isinstance(value, (str, int, float)):
-        return "a %s" % type(value).__name__
+    if value is None or not isinstance(value, (str, int, float)):
+        return kind_of(value)
     text = repr(str(value))
     return text if len(text) <= limit else text[: limit - 4] + "...'"

@@ -16,6 +16,8 @@ from .errors import DefinitionError, Problem, quoted
 INI = (".conf", ".env")
 JSON = (".json",)
 YAML = (".yml", ".yaml")
+_NOT_READ = (".ini", ".cfg", ".toml", ".j2")
+_DEEPEST = 3  # folders below the one of the definitions that are looked through for what is left out
 
 
 def read_directory(folder: str) -> Dict[str, Any]:
@@ -45,6 +47,20 @@ def read_directory(folder: str) -> Dict[str, Any]:
     return definitions
 
 
+def left_out(folder: str) -> List[str]:
+    """The files that look like definitions and are none: deeper than a namespace, or with an ending that is not read."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        depth = os.path.relpath(parent, folder).count(os.sep) + (parent != folder)
+        folders[:] = sorted(name for name in folders if depth < _DEEPEST and not name.startswith("."))
+        for name in sorted(files):
+            ending = os.path.splitext(name)[1]
+            deep = depth > 1 and ending in INI + JSON + YAML
+            if not name.startswith(".") and (deep or ending in _NOT_READ):
+                found.append(os.path.relpath(os.path.join(parent, name), folder))
+    return found
+
+
 def _files(folder: str) -> List[str]:
     found = []
     for parent, folders, files in os.walk(folder):
@@ -68,7 +84,7 @@ def _read(file: str, ending: str) -> Dict[str, Any]:
     with open(file, encoding="utf-8-sig") as stream:
         text = stream.read()
     if ending in INI:
-        return parse_ini(text)
+        return parse_ini(text, os.path.basename(file))
     if ending in JSON:
         value = json.loads(text, object_pairs_hook=_mapping)
     else:
@@ -99,11 +115,11 @@ def _mapping(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     return mapping
 
 
-def parse_ini(text: str) -> Dict[str, Dict[str, str]]:
+def parse_ini(text: str, name: str = "the text") -> Dict[str, Dict[str, str]]:
     """The sections of an INI text. `[DEFAULT]` is a section like any other. Raises configparser.Error."""
     parser = configparser.RawConfigParser(
         delimiters=("=",), comment_prefixes=("#", ";"), default_section="\0", strict=True
     )
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(text)
+    parser.read_string(text, name)
     return {section: {key: value or "" for key, value in parser.items(section)} for section in parser.sections()}

@@ -22,6 +22,7 @@ from .types import (
     OPTIONS,
     PATH,
     PATHS,
+    QUOTED_WORD,
     REQUIREMENTS,
     SIZE,
     STRING,
@@ -162,7 +163,13 @@ EVERY_RESOURCE = (
         default=False,
     ),
     Keyword("monitor", BOOLEAN, "Mark the resource for monitoring: flag C(M) of the status.", default=False),
-    Keyword("standby", BOOLEAN, "Leave the resource up when the service stops.", default=False, old=("always_on",)),
+    Keyword(
+        "standby",
+        BOOLEAN,
+        "Leave the resource up when the service stops. What it stands on must be standby, too.",
+        default=False,
+        old=("always_on",),
+    ),
     Keyword("subset", WORD, "Order inside the group: resources without a subset first, then the subsets by name."),
     Keyword(
         "tags", ITEMS, "Words of your own. C(noaction) keeps actions away, C(nostatus) reports C(n/a).", default=()
@@ -177,7 +184,9 @@ EVERY_RESOURCE = (
 CONTAINER_DOCKER = Table(
     (
         Keyword("type", WORD, "The driver.", default="docker", choices=("docker",), scoped=False),
-        Keyword("image", WORD, "The image: a name, name:tag, name@digest or id.", required=True, old=("run_image",)),
+        Keyword(
+            "image", QUOTED_WORD, "The image: a name, name:tag, name@digest or id.", required=True, old=("run_image",)
+        ),
         Keyword(
             "image_archive",
             PATH,
@@ -203,7 +212,11 @@ CONTAINER_DOCKER = Table(
             old=("net",),
         ),
         Keyword("hostname", WORD, "The host name inside the container."),
-        Keyword("user", WORD, "The user, and group, that the command runs as."),
+        Keyword(
+            "user",
+            QUOTED_WORD,
+            "The user, and group, that the command runs as; numbers in quotes, such as C('1000:50').",
+        ),
         Keyword("privileged", BOOLEAN, "Give the container every right on the node."),
         Keyword("interactive", BOOLEAN, "Keep standard input open."),
         Keyword("tty", BOOLEAN, "Allocate a terminal."),
@@ -352,7 +365,9 @@ FS = Table(
         Keyword("stat_timeout", DURATION, "How long a look at the file system may take.", default=5.0),
         Keyword("user", WORD, "The owner of the root folder of the file system."),
         Keyword("group", GROUP_NAME, "The group of the root folder of the file system."),
-        Keyword("perm", WORD, "The mode of the root folder of the file system, in octal."),
+        Keyword(
+            "perm", QUOTED_WORD, "The mode of the root folder of the file system, in octal and in quotes: C('0750')."
+        ),
     )
     + EVERY_RESOURCE
 )

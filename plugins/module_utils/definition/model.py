@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, FrozenSet, Tuple
+from typing import Any, Dict, FrozenSet, List, Tuple
 
 from .keywords import GROUPS
 from .paths import ServicePath, short_id
@@ -43,10 +43,14 @@ class Definition:
     parallel_subsets: FrozenSet[str] = field(default_factory=frozenset)
 
     @property
+    def placement(self) -> List[str]:
+        """The nodes where the service may run; empty when it may run anywhere."""
+        return (self.values["nodes"] or []) + (self.values["drpnodes"] or [])
+
+    @property
     def runs_here(self) -> bool:
         """Whether the service may run on this node."""
-        allowed = (self.values["nodes"] or []) + (self.values["drpnodes"] or [])
-        return not allowed or self.node in allowed
+        return not self.placement or self.node in self.placement
 
     @property
     def failover(self) -> bool:

@@ -102,7 +102,7 @@ def mode(perm: Any) -> Optional[int]:
 
 
 def _mode_refusal(perm: Any) -> str:
-    return "must be a mode in octal, such as 0750" if perm and mode(perm) is None else ""
+    return "must be a mode in octal and in quotes, such as '0750'" if perm and mode(perm) is None else ""
 
 
 def _size_refusal(values: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ def order_refusals(ordered: Sequence[ResourceDefinition], parallel: AbstractSet[
                 message = "%s must be mounted first (%s), but its subset %s"
                 yield resource.rid, "subset", message % (carrier.rid, carrier.values["mnt"], why)
         for below in active:
-            if _subset(below) == _subset(resource) and _subset(resource) in parallel and _stands_on(resource, below):
+            if _subset(below) == _subset(resource) and _subset(resource) in parallel and stands_on(resource, below):
                 yield resource.rid, "subset", "%s must be started first, but their subset is parallel" % below.rid
         if resource.group == "disk" and resource.type == "loop":
             for other in active:
@@ -76,6 +76,15 @@ def plain(path: str) -> str:
     return "/" + "/".join(part for part in path.split("/") if part)
 
 
+def stands_on(disk: ResourceDefinition, below: ResourceDefinition) -> bool:
+    """Whether a volume group has its disks from a loop device, or a volume is in a group."""
+    if (disk.group, below.group) != ("disk", "disk"):
+        return False
+    if (disk.type, below.type) == ("vg", "loop"):
+        return below.values["file"] in (disk.values["pvs"] or ())
+    return (disk.type, below.type) == ("lv", "vg") and bool(disk.values["vg"] == below.values["name"])
+
+
 def _carriers(resources: Sequence[ResourceDefinition]) -> Dict[str, List[ResourceDefinition]]:
     """For each resource the file systems that must be mounted first: those that its mount point or its source lies in."""
     systems = [resource for resource in resources if resource.group == "fs"]
@@ -91,15 +100,6 @@ def _carriers(resources: Sequence[ResourceDefinition]) -> Dict[str, List[Resourc
             if is_inside(mount_point, folder) or (source and is_inside(source, folder)):
                 found[resource.rid].append(other)
     return found
-
-
-def _stands_on(disk: ResourceDefinition, below: ResourceDefinition) -> bool:
-    """Whether a volume group has its disks from a loop device, or a volume is in a group."""
-    if (disk.group, below.group) != ("disk", "disk"):
-        return False
-    if (disk.type, below.type) == ("vg", "loop"):
-        return below.values["file"] in (disk.values["pvs"] or ())
-    return (disk.type, below.type) == ("lv", "vg") and bool(disk.values["vg"] == below.values["name"])
 
 
 def _requirement_refusal(

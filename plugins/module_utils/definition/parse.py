@@ -11,7 +11,7 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Set,
 
 from . import docker_arguments, ip_address, mount_options, volumes
 from .claims import clashes, double_claims
-from .errors import DefinitionError, Problem, nearest, not_a_mapping, quoted
+from .errors import DefinitionError, Problem, kind_of, nearest, not_a_mapping, quoted, unmarked
 from .keywords import (
     DEFAULT,
     DISK_LOOP,
@@ -30,6 +30,7 @@ from .owners import owner_refusals
 from .paths import ServicePath
 from .references import EXPOSED_DEVICE, NoValue, References, scoped_value
 from .rids import OLD_SECTIONS, RID
+from .standby import standby_refusals
 from .types import ITEMS
 
 _SUBSET_RID = re.compile(r"subset#([a-z]+):([A-Za-z0-9_.-]{1,32})")
@@ -141,7 +142,7 @@ class _Parser:
     def _sections(self, raw: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
         """The sections under their current names; what stands at the top level belongs to DEFAULT."""
         if not isinstance(raw, Mapping):
-            self._problem("", "", "must be a mapping of keywords and sections, not a %s" % type(raw).__name__)
+            self._problem("", "", "must be a mapping of keywords and sections, not %s" % kind_of(raw))
             return {"DEFAULT": {}}
         sections: Dict[str, Dict[str, Any]] = {"DEFAULT": {}}
         beside: Dict[str, Any] = {}
@@ -165,7 +166,7 @@ class _Parser:
                 self._problem(
                     quoted(name).strip("'"),
                     "",
-                    "a section must be a mapping of keywords, not a %s" % type(value).__name__,
+                    "a section must be a mapping of keywords, not %s" % kind_of(value),
                 )
             else:
                 beside[name] = value
@@ -193,14 +194,22 @@ class _Parser:
         if not RID.fullmatch(section) or group not in RESOURCES:
             hint = "" if group in GROUPS else nearest(group, (*GROUPS, "DEFAULT", "env", "subset"))
             hint = hint or "; a section is DEFAULT, env, <group>#<index> or subset#<group>:<name>"
-            self._problem(quoted(section), "", "unknown section%s; the groups are %s" % (hint, ", ".join(GROUPS)))
+            self._problem(
+                quoted(self._old_sections.get(section, section)),
+                "",
+                "unknown section%s; the groups are %s" % (hint, ", ".join(GROUPS)),
+            )
             return None
         types = RESOURCES[group]
         only = next(iter(types)) if group in ("ip", "container") else None
         chosen = keywords.get("type") or only
         if not isinstance(chosen, str) or chosen not in types:
+            scoped = [key for key in map(str, keywords) if key.startswith("type@")]
+            if chosen is None and scoped:
+                self._problem(section, quoted(scoped[0]).strip("'"), "cannot differ between nodes")
+                return None
             if not isinstance(chosen, str):
-                message = "is missing" if chosen is None else "must be a text, not a %s" % type(chosen).__name__
+                message = "is missing" if chosen is None else "must be a text, not %s" % kind_of(chosen)
             else:
                 message = "unknown type %s%s" % (quoted(chosen), nearest(chosen, types))
             self._problem(section, "type", "%s; the types are %s" % (message, ", ".join(types)))
@@ -272,7 +281,7 @@ class _Parser:
             if keyword.required and keyword.name not in raw:
                 elsewhere = any(table.find(str(key).partition("@")[0]) is keyword for key in written)
                 if self._here or not elsewhere:
-                    self._problem(section, keyword.name, "is missing: %s" % keyword.help)
+                    self._problem(section, keyword.name, "is missing: %s" % unmarked(keyword.help))
         return values, frozenset(raw)
 
     def _convert(self, section: str, keyword: Keyword, raw: Any) -> Any:
@@ -302,6 +311,7 @@ class _Parser:
             *order_refusals(resources, parallel),
             *double_claims(resources),
             *owner_refusals(resources, data_root),
+            *standby_refusals(resources, data_root),
         ]:
             self._problem(section, keyword, message)
 

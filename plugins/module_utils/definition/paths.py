@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Tuple
 
-from .errors import quoted
+from .errors import kind_of, quoted
 
 NAME_MAX = 40
 PATH_MAX = 64
@@ -21,6 +21,18 @@ GRAMMAR = (
     "lower case letters and digits in groups joined by one '-', '_' or '.', a letter first, at most %d characters"
     % NAME_MAX
 )
+
+# What lies beside the folders and files that are named after services.
+_RUN_FOLDER = "the folder of this name below the run folder is for all services"
+_STATE_FILE = "the file of this name below the state folder is for all services"
+_TAKEN = {
+    "x": _RUN_FOLDER,
+    "private": _RUN_FOLDER,
+    "lock": _RUN_FOLDER,
+    "subnets.json": _STATE_FILE,
+    "subnets.json.lock": _STATE_FILE,
+}
+_LOG_OF_DAEMON = "a log that ends in .dockerd.log is the one of a Docker daemon"
 
 # A service has the same id on every node that may run it, so the id comes from its path and not from a node's record.
 _ID_SPACE = uuid.UUID("6f5be8c4-52a0-5d5c-9d0e-0c5d0f3a7f10")
@@ -37,16 +49,18 @@ class ServicePath:
     def parse(cls, text: object) -> ServicePath:
         """Read a path. Raises ValueError, with the grammar, for anything that is not one."""
         if not isinstance(text, str):
-            raise ValueError(
-                "%s is not a service path: it must be a text, not a %s" % (quoted(text), type(text).__name__)
-            )
+            raise ValueError("%s is not a service path: it must be a text, not %s" % (quoted(text), kind_of(text)))
         if len(text) > PATH_MAX:
             raise ValueError("%s is not a service path: at most %d characters are allowed" % (quoted(text), PATH_MAX))
         namespace, slash, name = text.rpartition("/")
         for part in (namespace, name) if slash else (name,):
             if len(part) > NAME_MAX or not NAME.fullmatch(part):
                 raise ValueError("%s is not a service path: [namespace/]name, each of %s" % (quoted(text), GRAMMAR))
-        return cls(namespace, name)
+        path = cls(namespace, name)
+        taken = _TAKEN.get(path.slug, _LOG_OF_DAEMON if name.endswith(".dockerd") else "")
+        if taken:
+            raise ValueError("%s is not a service path: %s; take another name" % (quoted(text), taken))
+        return path
 
     def __str__(self) -> str:
         return "%s/%s" % (self.namespace, self.name) if self.namespace else self.name

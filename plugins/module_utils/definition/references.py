@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from .errors import nearest
+from .errors import kind_of, nearest
 from .paths import ServicePath
 
 _REFERENCE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_#]*(?:\.[A-Za-z0-9_#@.-]+(?:\[[0-9]{1,3}\])?)?)\}")
@@ -105,12 +105,17 @@ class References:
         if name in self._fixed:
             return self._fixed[name]
         where, dot, keyword = name.partition(".")
-        found = self._lookup.get(where, {}).get(keyword) if dot else None
+        values = self._lookup.get(where, {}) if dot else {}
+        if keyword not in values:
+            return None
+        found = values[keyword]
         if isinstance(found, NoValue):
             raise ValueError("{%s}: %s" % (name, found.reason))
         if isinstance(found, bool):
             return "true" if found else "false"
-        return str(found) if isinstance(found, (str, int, float)) else None
+        if not isinstance(found, (str, int, float)):
+            raise ValueError("the value of {%s} is %s: only a text or a number can be put in" % (name, kind_of(found)))
+        return str(found)
 
     def _known(self) -> Dict[str, None]:
         names = dict.fromkeys(NAMES)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Tuple
 
-from .errors import nearest, quoted
+from .errors import kind_of, nearest, quoted
 from .rids import RID, current_name
 
 STATES = ("up", "down", "warn", "undef", "n/a", "stdby up", "stdby down")
@@ -44,7 +44,7 @@ def requirements(value: Any) -> Tuple[Requirement, ...]:
 
 def _read(text: Any) -> Tuple[Requirement, ...]:
     if not isinstance(text, str):
-        raise ValueError("must be a text such as fs#1 ip#0(down,stdby down), not a %s" % type(text).__name__)
+        raise ValueError("must be a text such as fs#1 ip#0(down,stdby down), not %s" % kind_of(text))
     found = []
     position = 0
     text = text.strip()

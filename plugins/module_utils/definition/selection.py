@@ -7,17 +7,19 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Callable, Dict, Iterable, List, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Sequence, Set, Tuple, Union
 
 from .errors import nearest, quoted
 from .model import Definition, ResourceDefinition
 from .rids import current_name
 
+Words = Union[str, Sequence[str]]
+"""A text with commas in it, or a list of such texts."""
 _GLOB = "*?["
 
 
-def select_services(patterns: str, paths: Iterable[str]) -> List[str]:
-    """The service paths that a comma-separated list of patterns selects, in the order of `paths`.
+def select_services(patterns: Words, paths: Iterable[str]) -> List[str]:
+    """The service paths that patterns select, in the order of `paths`.
 
     `*/*` takes every service, the root namespace included; a pattern without a slash is about the root namespace.
     Raises ValueError when a path that is no pattern does not exist, or when nothing at all is selected.
@@ -30,25 +32,26 @@ def select_services(patterns: str, paths: Iterable[str]) -> List[str]:
     for pattern in wanted:
         matches = [path for path in known if _matches(pattern, path)]
         if not matches and not any(char in pattern for char in _GLOB):
-            raise ValueError("there is no service %s%s" % (quoted(pattern), nearest(pattern, known)))
+            raise ValueError("there is no service %s%s" % (quoted(pattern), _nearest_path(pattern, known)))
         chosen.extend(matches)
     if not chosen:
-        raise ValueError(
-            "no service matches %s; there are %d services%s" % (quoted(patterns), len(known), _some(known))
-        )
+        raise ValueError("no service matches %s; there %s%s" % (quoted(", ".join(wanted)), _count(known), _some(known)))
     selected = set(chosen)
     return [path for path in known if path in selected]
 
 
 def select_resources(
-    selection: str, definitions: Dict[str, Definition], tags: str = "", subsets: str = ""
+    selection: Words, definitions: Dict[str, Definition], tags: Words = "", subsets: Words = ""
 ) -> Dict[str, Tuple[str, ...]]:
     """The rids that an action is for, by service, in the order of a start. What is empty selects all.
 
-    `selection` is a comma-separated list of rids, groups and group.types; `tags` of tags, where `a+b` wants both;
-    `subsets` of subsets. A resource must be in each of the three that are given. Raises ValueError for a name that no
-    service has, and when nothing at all is selected.
+    `selection` holds rids, groups and group.types; `tags` tags, where `a+b` wants both; `subsets` subsets. A resource must
+    be in each of the three that are given. Raises ValueError for a name that no service has, for a selection without a
+    name, and when nothing at all is selected.
     """
+    for name, given in (("rid", selection), ("tags", tags), ("subsets", subsets)):
+        if not _items(given) and _is_given(given):
+            raise ValueError("%s names nothing: leave it out, or empty, to take all" % name)
     wanted: List[Tuple[str, Set[Tuple[str, ...]], Callable[[ResourceDefinition], Sequence[str]]]] = [
         ("a resource", {(current_name(item),) for item in _items(selection)}, _names),
         ("a resource with the tag", {tuple(item.split("+")) for item in _items(tags)}, _tags),
@@ -68,13 +71,25 @@ def select_resources(
         for path, definition in definitions.items()
     }
     if resources and not any(selected.values()):
-        given = [quoted(text) for text in (selection, tags, subsets) if text.strip()]
-        raise ValueError("no resource of the selected services is in all of %s" % ", ".join(given))
+        texts = [quoted(",".join(_items(given))) for given in (selection, tags, subsets) if _items(given)]
+        raise ValueError("no resource of the selected services is in all of %s" % ", ".join(texts))
     return selected
 
 
-def _items(text: str) -> List[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]
+def named_in_full(patterns: Words) -> List[str]:
+    """The patterns that are the path of one service."""
+    return [pattern for pattern in _items(patterns) if not any(char in pattern for char in _GLOB)]
+
+
+def _items(words: Words) -> List[str]:
+    texts = [words] if isinstance(words, str) else words
+    return [item.strip() for text in texts for item in text.split(",") if item.strip()]
+
+
+def _is_given(words: Words) -> bool:
+    """Whether something was written, be it commas alone or an empty list. Ansible makes a list of one text of `""`."""
+    texts = [words] if isinstance(words, str) else words
+    return len(texts) != 1 or bool(texts[0].strip())
 
 
 def _matches_one(alternatives: Set[Tuple[str, ...]], names: Sequence[str]) -> bool:
@@ -99,6 +114,17 @@ def _matches(pattern: str, path: str) -> bool:
     namespace, _slash, name = path.rpartition("/")
     wanted_namespace, _slash, wanted_name = pattern.rpartition("/")
     return fnmatchcase(namespace, wanted_namespace) and fnmatchcase(name, wanted_name)
+
+
+def _nearest_path(wanted: str, known: Sequence[str]) -> str:
+    """The hint for a path that no service has: the same name in another namespace comes first."""
+    name = wanted.rpartition("/")[2]
+    namesakes = [path for path in known if path.rpartition("/")[2] == name]
+    return "; did you mean %s?" % namesakes[0] if len(namesakes) == 1 else nearest(wanted, known)
+
+
+def _count(paths: Sequence[str]) -> str:
+    return "is 1 service" if len(paths) == 1 else "are %d services" % len(paths)
 
 
 def _some(paths: List[str]) -> str:

@@ -15,7 +15,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List
 
-from .errors import quoted
+from .errors import kind_of, quoted
 from .requirements import requirements
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|d)?")
@@ -47,7 +47,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, (str, int, float)):
-        raise ValueError("must be a text, not a %s" % type(value).__name__)
+        raise ValueError("must be a text, not %s" % kind_of(value))
     text = str(value)
     if _NOT_IN_TEXT.search(text):
         raise ValueError("%s holds a line break or a control character" % quoted(text))
@@ -76,6 +76,16 @@ def _word(value: Any) -> str:
     if not _WORD.fullmatch(text) or len(text) > 255:
         raise ValueError("%s must be one word of letters, digits and _.:@/+-, not beginning with a sign" % quoted(text))
     return _without_dots(text)
+
+
+def _quoted_word(value: Any) -> str:
+    """A word that looks like a number to YAML, which changes it."""
+    if isinstance(value, (int, float)):
+        raise ValueError(
+            "%s must stand in quotes, as it was meant: without them YAML reads 0770 as 504, 1000:50 as 60050 and 1.10 as 1.1; "
+            "a variable is written '{{ name | string }}'" % quoted(value)
+        )
+    return _word(value)
 
 
 def _without_dots(text: str) -> str:
@@ -217,6 +227,7 @@ def _variables(value: Any) -> Dict[str, str]:
 STRING = Type("string", _string)
 TEXT = Type("text", _text, free_text=True)
 WORD = Type("word", _word)
+QUOTED_WORD = Type("word", _quoted_word)
 BOOLEAN = Type("boolean", _boolean)
 DURATION = Type("duration", _duration)
 SIZE = Type("size", _size)

@@ -21,7 +21,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 from ..definition.model import Definition, ResourceDefinition
 from ..node.cgroups import ControlGroup
 from ..node.docker_api import DockerApi
-from ..node.errors import CommandFailed, NodeError
+from ..node.errors import CommandFailed, NodeError, printable
 from ..node.machine import Machine
 from ..node.record import CLAIMS
 
@@ -40,6 +40,9 @@ class Remark:
 
     level: str
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", printable(self.text))
 
 
 @dataclass
@@ -111,10 +114,14 @@ class Driver(ABC):
         """Bring the resource down and prove it; whether anything was changed. Raises NodeError."""
 
     def undo_start(self) -> bool:
-        """Take back what `start` changed in this run, newest first; whether there was anything."""
+        """Take back what `start` changed in this run, newest first; whether there was anything.
+
+        What cannot be taken back is tried again by a second call, before what is older.
+        """
         changed = False
         while self.way_back:
-            changed = self.way_back.pop()() is not False or changed
+            changed = self.way_back[-1]() is not False or changed
+            self.way_back.pop()
         return changed
 
     def change(
@@ -135,9 +142,11 @@ class Driver(ABC):
 
     def claim(self, what: str) -> None:
         """Remember that the service has something from now on, unless it is known; a failed start takes that back."""
-        if self.machine.record.claimed(self.rid) != what or self.machine.owner_of(self.rid, what):
-            before = self.machine.record.get(CLAIMS, self.rid)
-            self.machine.record.claim(self.rid, what)
+        record = self.machine.record
+        known = record.claimed(self.rid) == what and self.rid in record.claimed_since_boot()
+        if not known or self.machine.owner_of(self.rid, what):
+            before = record.get(CLAIMS, self.rid)
+            record.claim(self.rid, what)
             self.way_back.append(lambda: self._put_claim_back(before))
 
     def _put_claim_back(self, before: object) -> bool:

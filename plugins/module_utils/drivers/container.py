@@ -11,19 +11,21 @@ container that only has the right name is a stranger: it is reported, and never 
 from __future__ import annotations
 
 import os
-import signal
 import time
-from functools import partial
-from typing import Dict, List, NoReturn, Optional, Tuple
+from typing import Dict, List, NoReturn, Optional, Set, Tuple
 
 from ..definition.docker_arguments import bind_sources
 from ..definition.model import Definition, ResourceDefinition
 from ..node import files, processes
-from ..node.errors import CommandFailed, NodeError, Undetermined
+from ..node.cgroups import ControlGroup
+from ..node.errors import CommandFailed, NodeError, Unanswered, Undetermined
 from ..node.machine import Machine
 from .base import DOWN, UNDEF, UP, WARN, Daemon, DaemonLook, Driver, Remark, Status
 from .container_lookup import Found, Lookup
+from .container_network import SharedNetwork
+from .container_orphan import Orphan, halted_helper
 from .container_status import doubt_of, read_found
+from .container_wait import wait_until_up
 from .docker_run import run_words
 from .image import Image
 
@@ -31,11 +33,8 @@ SETTLE = 0.25
 """How long, in seconds, a container must have run before it is taken to be up: most bad commands end at once."""
 _CIRCLE_SETTLE = 2.0
 """The same for one that docker has restarted by a policy which is taken back: it has ended before, and may do so again."""
-_START_TIMEOUT = 5.0
 _COMMAND_DEADLINE = 60.0
 _KILL_DEADLINE = 10.0
-_POLL = 0.1
-_SECOND = 1000000000
 
 
 class Container(Driver):
@@ -49,11 +48,22 @@ class Container(Driver):
         identity = (service.id, self.rid, self.name)
         self._lookup = Lookup(machine, daemon, service.values["docker_data_dir"] or "", identity, self._is_imagined)
         self._image = Image(self.values, self._docker, machine, self.rid)
+        self._network = self._shared_network()
         self._made: Optional[str] = None
         self._is_new = False
         self._began: Optional[float] = None
         self._predicted: Optional[Found] = None
         self._gone = False
+
+    def _shared_network(self) -> Optional[SharedNetwork]:
+        """The network of another container, where the section wants that."""
+        for rid in self.leans_on():
+            other = next(resource for resource in self.service.resources if resource.rid == rid)
+            identity = (self.service.id, rid, self.service.path.container_name(other.index))
+            data_root = self.service.values["docker_data_dir"] or ""
+            partner = Lookup(self.machine, self.daemon, data_root, identity, self._is_imagined)
+            return SharedNetwork(self._lookup, partner, rid, self.values["rm"], other.values["rm"])
+        return None
 
     def label(self) -> str:
         return "docker container %s@%s" % (self.name, self.values["image"])
@@ -80,7 +90,10 @@ class Container(Driver):
             status.state = UP if found.runs else DOWN
             return
         if found:
-            read_found(status, found, self._image.name, self.daemon)
+            read_found(status, found, self._image.name, self.daemon, self._network_problem(found))
+            halted = halted_helper(self.machine, found.id)
+            if halted:
+                status.remarks.append(Remark("warn", halted))
             return
         status.state = DOWN
         stranger = self._lookup.stranger()
@@ -98,7 +111,10 @@ class Container(Driver):
         if pids:
             status.state = WARN
             status.facts = {"id": known, "pid": pids[0]}
-            status.remarks.append(Remark("error", "%s: the container still runs (pid %d)" % (look.reason, pids[0])))
+            text = "%s: the container still runs (pid %d)" % (look.reason, pids[0])
+            if self.daemon.container_group(str(known)).is_frozen():
+                text += ", and is frozen"
+            status.remarks.append(Remark("error", text))
         else:
             status.state = DOWN
             status.remarks.append(Remark("warn", look.reason))
@@ -120,11 +136,21 @@ class Container(Driver):
         own = (self.service.values["docker_data_dir"] if self.daemon.private else None, self.values["image_archive"])
         return (*filter(None, own), *bind_sources(self.values))
 
+    def leans_on(self) -> Tuple[str, ...]:
+        netns = str(self.values["netns"] or "")
+        return (netns,) if netns.startswith("container#") else ()
+
     def check_start(self) -> None:
         self._image.check()
+        if self._network:
+            self._network.refuse_lost(self.daemon.socket, self.daemon.look(1.0).state == UP)
+
+    def check_restart(self) -> None:
+        self.check_start()
 
     def start(self) -> bool:
-        found = self._find()
+        found = self._with_network(self._find())
+        thawed = bool(found and found.runs and self._group(found).thaw(self._run, self.rid))
         tamed = bool(found and found.restart_policy)
         if found and tamed:
             self._forbid_restarts(found)
@@ -134,7 +160,7 @@ class Container(Driver):
         if found and found.runs:
             circles = tamed and found.inspect.get("RestartCount")
             self._wait_until_up(0 if tamed else SETTLE, _CIRCLE_SETTLE if circles else None)
-            return tamed
+            return tamed or thawed
         if found is None:
             self._run_new()
         else:
@@ -150,6 +176,23 @@ class Container(Driver):
         """See that what `start` has started still runs after a moment. The next container starts meanwhile."""
         if self._began is not None:
             self._wait_until_up(time.monotonic() - self._began)
+
+    def _with_network(self, found: Optional[Found]) -> Optional[Found]:
+        """The container, stopped when it runs in a network that is no more: a start gives it the present one."""
+        problem = self._network_problem(found) if found else ""
+        if not problem or not found or not self._network:
+            return found
+        if not self._run.check_mode:
+            self._network.refuse_lost(self.daemon.socket, True)
+        if not found.pid:
+            return found
+        self._run.journal.remark(self.rid, "%s: it is started again" % problem, "warn")
+        self._stop_found(found)
+        self._imagine(Found(found.id, "exited", {}))
+        return self._find()
+
+    def _network_problem(self, found: Found) -> str:
+        return self._network.problem(found) if self._network else ""
 
     def _forbid_restarts(self, found: Found) -> None:
         """Take back a restart policy that somebody gave the container: the order of starts is the service's."""
@@ -209,43 +252,20 @@ class Container(Driver):
         self._imagine(Found("", "running", {}))
 
     def _wait_until_up(self, passed: float, settle: Optional[float] = None) -> None:
-        """Wait until the container runs, is healthy where it has a health check, and still runs after `settle` seconds.
+        """Wait until the container is up, and still runs after `settle` seconds, of which `passed` are over.
 
-        `passed` is how long it is known to run already, in seconds. Raises NodeError with its last lines.
+        Raises NodeError with its last lines.
         """
         if self._run.check_mode:
             return
-        began = time.monotonic() - passed
-        time.sleep(max(0.0, (SETTLE if settle is None else settle) - passed))
-        while True:
-            found = self._find()
-            passed = time.monotonic() - began
-            if found is None:
-                self._fail("is gone")
-            if found.state in ("exited", "dead", "removing"):
-                self._fail("has ended with exit code %s" % found.inspect["State"].get("ExitCode"))
-            if found.health == "unhealthy":
-                self._fail("runs, but its health check says unhealthy")
-            doubt = doubt_of(found, self.daemon)
-            if found.runs and not doubt:
-                return
-            if passed > self._start_timeout(found):
-                self._fail(
-                    "is not up after %.1f s: %s" % (passed, doubt if found.runs else "docker says " + found.state)
-                )
-            time.sleep(_POLL)
+        timeout = self.values["start_timeout"]
+        settle = SETTLE if settle is None else settle
+        reason = wait_until_up(self._find, self._doubt, timeout, passed, settle)
+        if reason:
+            self._fail(reason)
 
-    def _start_timeout(self, found: Found) -> float:
-        """The keyword, or what the health check needs until it gives up. Its defaults are those of docker-run(1)."""
-        if self.values["start_timeout"] is not None:
-            return float(self.values["start_timeout"])
-        if not found.health:
-            return _START_TIMEOUT
-        check = found.inspect.get("Config", {}).get("Healthcheck") or {}
-        interval = (check.get("Interval") or 30 * _SECOND) / _SECOND
-        timeout = (check.get("Timeout") or 30 * _SECOND) / _SECOND
-        start_period = (check.get("StartPeriod") or 0) / _SECOND
-        return float(start_period + interval + (check.get("Retries") or 3) * (interval + timeout))
+    def _doubt(self, found: Found) -> str:
+        return doubt_of(found, self.daemon) or self._network_problem(found)
 
     def _fail(self, what: str) -> NoReturn:
         """Raise NodeError with the last lines of the container, after taking back what this run made."""
@@ -291,7 +311,9 @@ class Container(Driver):
         if look.state == UNDEF:
             raise Undetermined("%s: whether the container runs cannot be told" % look.reason)
         if look.state == WARN:
-            return self._stop_without_daemon()
+            known = self._lookup.known_id()
+            return bool(known and Orphan(self.machine, self.daemon, self.rid, known).end(self.grace))
+        self._refuse_halted()
         found = self._find() if look.state == UP else None
         if found is None:
             return False
@@ -307,6 +329,8 @@ class Container(Driver):
             return False
         if found.state == "paused":
             self._docker_change(["unpause", found.id])
+        else:
+            self._group(found).thaw(self._run, self.rid)
         self._docker_change(["stop", "-t", "%d" % self.grace, found.id], self.grace + _COMMAND_DEADLINE)
         if not self._run.check_mode:
             self._verify_stopped(found)
@@ -326,30 +350,24 @@ class Container(Driver):
             text = "container %s did not end within %g s and was killed (exit code 137)" % (self.name, self.grace)
             self._run.journal.remark(self.rid, text, "warn")
 
-    def _stop_without_daemon(self) -> bool:
-        """The daemon is dead: end the container by its control group, its first process asked before all are killed."""
-        known = self._lookup.known_id()
-        pids = self.daemon.container_pids(known) if known else []
-        if known is None or not pids:
-            return False
-        self._signal(known, signal.SIGTERM, [pid for pid in pids if processes.is_init(pid)] or pids[:1])
-        if self._run.check_mode or self._has_ended(known, self.grace):
-            return True
-        self._signal(known, signal.SIGKILL, self.daemon.container_pids(known))
-        if not self._has_ended(known, _KILL_DEADLINE):
-            alive = processes.describe(self.daemon.container_pids(known))
-            raise NodeError("processes of container %s cannot be killed: %s" % (self.name, alive))
-        return True
+    def _refuse_halted(self) -> None:
+        """Raise Unanswered when docker could not stop the container, because what it does so with was stopped by a signal."""
+        known = self._lookup.recorded()
+        halted = halted_helper(self.machine, known) if known else ""
+        if halted:
+            way_out = ", or stop the whole service" if self.daemon.private else ""
+            raise Unanswered("%s; let it go on with 'kill -CONT'%s" % (halted, way_out))
 
-    def _has_ended(self, container_id: str, deadline: float) -> bool:
-        return processes.wait_until(lambda: not self.daemon.container_pids(container_id), deadline)
+    def _group(self, found: Found) -> ControlGroup:
+        return self.daemon.container_group(found.id)
 
-    def _signal(self, container_id: str, number: int, pids: List[int]) -> None:
-        """Signal processes that are in the container's control group at this moment."""
-        name = signal.Signals(number).name[3:]
-        for process in filter(None, map(processes.find, pids)):
-            if process.pid in self.daemon.container_pids(container_id):
-                self._run.do(["kill", "-" + name, str(process.pid)], partial(processes.send, process, number), self.rid)
+    def ids(self) -> Set[str]:
+        """The ids of the containers that are the resource's by the machine's word: none, or one."""
+        try:
+            found = self._lookup.find()
+            return {found.id} if found else set()
+        except Undetermined:
+            return set(filter(None, [self._lookup.recorded()]))
 
     def evidence(self) -> Dict[str, str]:
         recorded = self._lookup.recorded()

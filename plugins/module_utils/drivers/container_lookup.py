@@ -37,6 +37,21 @@ class Found:
         return str((self.inspect.get("State", {}).get("Health") or {}).get("Status", ""))
 
     @property
+    def pid(self) -> int:
+        """Its first process, 0 when it does not run."""
+        return int(self.inspect.get("State", {}).get("Pid") or 0)
+
+    @property
+    def name(self) -> str:
+        """Its name, which somebody may have changed."""
+        return str(self.inspect.get("Name", "")).lstrip("/")
+
+    @property
+    def network(self) -> str:
+        """The network that it was made with."""
+        return str(self.inspect.get("HostConfig", {}).get("NetworkMode", ""))
+
+    @property
     def restart_policy(self) -> str:
         """The name of the restart policy; empty without one."""
         name = (self.inspect.get("HostConfig", {}).get("RestartPolicy") or {}).get("Name", "")
@@ -103,6 +118,12 @@ class Lookup:
         inspect = api.container(ours[0]) if ours else None
         return Found(ours[0], str(inspect["State"].get("Status")), inspect) if inspect else None
 
+    def stored(self) -> Optional[Found]:
+        """The service's own container by the data root of a daemon that does not run: its name and its network."""
+        ours = next((item for item in self._stored() if self.is_ours(item.labels)), None)
+        inspect = {"Name": ours.name, "HostConfig": {"NetworkMode": ours.network}} if ours else {}
+        return Found(ours.id, "exited", inspect) if ours else None
+
     def stranger(self) -> Optional[str]:
         """The id of a container that has our name and not our labels."""
         if self._offline():
@@ -131,4 +152,4 @@ class Lookup:
         return self._machine.outlook.expects_below(self._data_root)
 
     def _stored(self) -> List[docker_store.StoredContainer]:
-        return docker_store.containers(self._data_root) or []
+        return (docker_store.containers(self._data_root) if self._data_root else None) or []

@@ -20,33 +20,43 @@ def doubt_of(found: Found, daemon: Daemon) -> str:
     """Why a container that docker calls running is not simply up; docker may be late with the end of its process."""
     if found.health not in ("", "healthy"):
         return "the health check says %s" % found.health
-    pid = found.inspect["State"].get("Pid")
-    if pid and not processes.find(pid) and not daemon.container_pids(found.id):
-        return "docker says running, but process %d does not exist" % pid
+    if found.pid and not processes.find(found.pid) and not daemon.container_pids(found.id):
+        return "docker says running, but process %d does not exist" % found.pid
+    if daemon.container_group(found.id).is_frozen():
+        return "docker says running, but its control group is frozen: no process of it does anything"
     return ""
 
 
-def read_found(status: Status, found: Found, image_name: str, daemon: Daemon) -> None:
+def ending_of(found: Found) -> str:
+    """How a container has ended, in words."""
+    state = found.inspect["State"]
+    code = state.get("ExitCode")
+    if state.get("OOMKilled"):
+        return "exit code %s (killed: it was out of memory)" % code
+    return "exit code %s%s" % (code, " (killed)" if code == _KILLED else "")
+
+
+def read_found(status: Status, found: Found, image_name: str, daemon: Daemon, network_problem: str) -> None:
     """Fill in the status from a container that exists. Raises Undetermined when the daemon stops answering."""
     state: Dict[str, Any] = found.inspect["State"]
     status.facts = {
         "id": found.id,
         "docker_state": found.state,
-        "pid": state.get("Pid") or None,
+        "pid": found.pid or None,
         "health": found.health or None,
     }
     if found.runs:
         status.state = UP
-        doubt = doubt_of(found, daemon)
+        doubt = doubt_of(found, daemon) or network_problem
         if doubt:
             status.state = WARN
             status.remarks.append(Remark("warn", doubt))
     elif found.state in ("exited", "created"):
         status.state = DOWN
-        code = state.get("ExitCode")
-        if found.state == "exited" and code not in _ENDED_AS_ASKED:
-            killed = " (killed)" if code == _KILLED else ""
-            status.remarks.append(Remark("info", "exited with code %s%s" % (code, killed)))
+        if found.state == "exited" and (state.get("ExitCode") not in _ENDED_AS_ASKED or state.get("OOMKilled")):
+            status.remarks.append(Remark("info", "ended with %s" % ending_of(found)))
+        if network_problem:
+            status.remarks.append(Remark("warn", network_problem))
     else:
         status.state = WARN
         status.remarks.append(Remark("warn", "docker says %s" % found.state))

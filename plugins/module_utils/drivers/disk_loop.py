@@ -52,8 +52,7 @@ class LoopDevice(Driver):
             self._read_attached(status, here)
         if left:
             status.state = WARN
-            text = "%s holds the file that was %s before it was replaced or removed: stop the service, then start it"
-            status.remarks.append(Remark("error", text % (left[0].device, self.file)))
+            status.remarks.append(Remark("error", "%s: stop the service, then start it" % _former(left[0])))
         elif not here:
             there = os.path.lexists(self.file)
             text = "%s has no loop device" % self.file if there else "there is no file %s" % self.file
@@ -133,10 +132,7 @@ class LoopDevice(Driver):
         if os.stat(self.file).st_size == 0:
             raise NodeError("%s is empty: remove it, then provision the service" % self.file)
         if left:
-            raise NodeError(
-                "%s still holds the file that was %s before it was replaced: stop the service first"
-                % (left[0].device, self.file)
-            )
+            raise NodeError("%s: stop the service first" % _former(left[0]))
         problem = self._problem(here)
         if problem:
             raise NodeError("%s: see who uses it, then detach it with 'losetup --detach DEVICE'" % problem)
@@ -307,6 +303,11 @@ class LoopDevice(Driver):
 
 def _write_identity(identity: Identity) -> Dict[str, object]:
     return {"device": "%d:%d" % identity.device, "inode": identity.inode}
+
+
+def _former(loop: Loop) -> str:
+    text = "%s holds the file of this disk from before it was replaced or removed, or changed in the definition: %s"
+    return text % (loop.device, loop.file)
 
 
 def _claim_on(loop: Loop) -> str:

@@ -15,7 +15,8 @@ from typing import Dict, List, Optional
 
 from ..definition.model import Definition
 from ..node import files, processes, systemd
-from ..node.bridges import Bridge
+from ..node.bridges import Bridge, network_in_use
+from ..node.cgroups import ControlGroup
 from ..node.commands import execute, require_programs, start_detached
 from ..node.daemon_log import DaemonLog
 from ..node.docker_api import DockerApi, import_sdk, require_sdk
@@ -73,9 +74,9 @@ class Dockerd(Daemon):
         except Undetermined as error:
             return "the network of the service cannot be checked: %s" % error
 
-    def container_pids(self, container_id: str) -> List[int]:
+    def container_group(self, container_id: str) -> ControlGroup:
         name = "docker-%s.scope" % container_id if self.machine.host.systemd else container_id
-        return sorted(self.machine.cgroup.below(name).pids())
+        return self.machine.cgroup.below(name)
 
     def run_options(self) -> List[str]:
         return []
@@ -106,31 +107,63 @@ class Dockerd(Daemon):
         """Bring the daemon up; whether it was not. What a daemon that died has left behind is cleared away before."""
         found = self.look()
         if found.state == UP:
-            return self._mend_rules()
+            mended = self._mend_access()
+            return self._mend_rules() or mended
+        if found.state == UNDEF and self.machine.path_problem():
+            raise NodeError(found.reason)
         if found.state == UNDEF:
             raise NodeError("%s; stop the service, then start it again" % found.reason)
         self.check_start()
         if not self._predicted:
             self._leftovers.clear()
-        self._prepare()
-        self._watch.forget()
-        self._run.do(self._argv(), self._launch)
+        had_bridge = self._bridge.exists()
+        try:
+            self._prepare()
+            self._watch.forget()
+            self._run.do(self._argv(), self._launch)
+        except (NodeError, OSError) as error:
+            if self._needs_bridge and not had_bridge:
+                self._take_network_back(error)
+            raise
         if self._run.check_mode:
             self._predicted = DaemonLook(UP)
         return True
+
+    def _mend_access(self) -> bool:
+        """Let the group, and nobody else, at the socket again, whatever somebody has changed; whether there was anything."""
+        problems = {} if self._predicted else self._watch.access_problems()
+        if not problems:
+            return False
+        self._open_folder()
+        if self.socket in problems:
+            group = self.service.values["docker_socket_group"]
+            argv = ["sh", "-c", "chown root:%s %s && chmod 0660 %s" % (group, self.socket, self.socket)]
+            self._run.do(argv, partial(files.give, self.socket, 0o660, files.group_id(group)))
+        return True
+
+    def _open_folder(self) -> None:
+        self.machine.prepare()
+        self.machine.folder(self.machine.socket_folder, 0o750, self.service.values["docker_socket_group"])
 
     def _mend_rules(self) -> bool:
         """Bring the rules of the service back, which a reload of the node's firewall takes away; whether they were gone."""
         if not self._needs_bridge or self._predicted or not self._bridge.exists() or not self._bridge.problem():
             return False
-        self._choose_subnet()
-        self._bridge.start(self._subnet)
+        if not self._bridge.subnet():
+            self._choose_subnet()
+        self._bridge.start(self._bridge.subnet() or self._subnet)
         return True
+
+    def _take_network_back(self, failure: Exception) -> None:
+        """Take away the network that a start made for a daemon that did not come up."""
+        try:
+            self._bridge.stop()
+        except NodeError as error:
+            raise NodeError("%s; its network stays: %s" % (failure, error)) from failure
 
     def _prepare(self) -> None:
         machine = self.machine
-        machine.prepare()
-        machine.folder(machine.socket_folder, 0o750, self.service.values["docker_socket_group"])
+        self._open_folder()
         if not self._has_data_root():
             machine.folder(self.data_root, 0o710)
         machine.record.put("daemon", "data_root", self.data_root)
@@ -152,7 +185,10 @@ class Dockerd(Daemon):
     def _choose_subnet(self) -> None:
         registry = self.machine.subnets
         choose = registry.imagine if self._run.check_mode else registry.take
-        self._subnet = choose(self.machine.slug, self.service.values["docker_subnet"])
+        wanted = self.service.values["docker_subnet"]
+        if registry.find(self.machine.slug) is None:
+            wanted = wanted or network_in_use(self.machine.short_id)
+        self._subnet = choose(self.machine.slug, wanted)
 
     def _argv(self) -> List[str]:
         """The daemon's command line: everything of its own, and nothing of docker0 or the shared chains."""
@@ -253,26 +289,38 @@ class Dockerd(Daemon):
     # Stopping
 
     def wake(self) -> DaemonLook:
-        """Let a daemon that was stopped by a signal go on, and look again: a stop wants to talk to it first."""
+        """Let a daemon and its helpers go on, where they were frozen or stopped by a signal, and look again.
+
+        A stop wants to talk to them first.
+        """
+        for group in self._leftovers.frozen_groups():
+            group.thaw(self._run, inside=False)
+        for process in self._leftovers.helpers():
+            if processes.is_halted(process.pid):
+                self._run.do(["kill", "-CONT", str(process.pid)], partial(processes.send, process, signal.SIGCONT))
+                self.machine.outlook.woken.add(process.pid)
         found = self.look()
-        if found.state != UNDEF or found.pid is None or processes.state(found.pid) not in ("T", "t"):
+        if found.state != UNDEF or found.pid is None or not processes.is_halted(found.pid):
             return found
         self._signal(signal.SIGCONT)
         return self.look()
 
-    def running_containers(self) -> List[str]:
-        """The names of the containers that run in the daemon, whoever started them. Raises Undetermined.
+    def running_containers(self, by_list: bool = False) -> Dict[str, str]:
+        """The containers that run in the daemon, whoever started them: names by id. Raises Undetermined.
 
-        The list alone is not enough: with a disk that is full or read-only it goes on showing what has ended.
+        The list alone is not enough: with a disk that is full or read-only it goes on showing what has ended. `by_list`
+        is for when containers cannot be asked one by one.
         """
         ended = ("exited", "created", "dead")
         api = self.api()
-        listed = [item for item in api.containers() if item.get("State") not in ended]
-        return [
-            item["Names"][0].lstrip("/")
-            for item in listed
-            if ((api.container(item["Id"]) or {}).get("State") or {}).get("Status", "dead") not in ended
-        ]
+        listed = {
+            item["Id"]: item["Names"][0].lstrip("/") for item in api.containers() if item.get("State") not in ended
+        }
+        return {
+            container_id: name
+            for container_id, name in listed.items()
+            if by_list or ((api.container(container_id) or {}).get("State") or {}).get("Status", "dead") not in ended
+        }
 
     def stop(self) -> bool:
         """End the daemon and everything it left; whether there was something. Raises NodeError when a part stays.
@@ -288,7 +336,7 @@ class Dockerd(Daemon):
         if process:
             self._signal(signal.SIGTERM)
             if not self._run.check_mode:
-                if processes.state(process.pid) in ("T", "t"):
+                if processes.is_halted(process.pid):
                     self._signal(signal.SIGCONT)
                 if not processes.wait_gone(process, self._grace + self.service.values["docker_stop_timeout"]):
                     self._run.journal.remark("", "the docker daemon (pid %d) did not end in time" % process.pid, "warn")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from ..definition.model import Definition
 from ..node import files, mounts, processes
@@ -113,20 +113,29 @@ class DockerdWatch:
 
     def problems(self) -> List[str]:
         """What is wrong with a daemon that is up: a socket that others may use, a data root that it cannot work in."""
-        found = []
-        try:
-            facts = os.stat(self._socket)
-            group = self._service.values["docker_socket_group"]
-            gid = files.group_id(group)
-            if (facts.st_mode & 0o777, facts.st_uid, facts.st_gid) != (0o660, 0, gid):
-                found.append("the socket is not root:%s 0660 any more" % group)
-        except (OSError, NodeError) as error:
-            found.append("the socket cannot be checked: %s" % error)
+        found = list(self.access_problems().values())
         if self._is_hidden():
             found.append(
                 "the data root %s is not the one that the daemon works in: it was mounted over" % self._data_root
             )
         return found + self.data_root_problems()
+
+    def access_problems(self) -> Dict[str, str]:
+        """What keeps the group from the socket, or lets others at it, by the path that it is about."""
+        group = self._service.values["docker_socket_group"]
+        text = "%s is not root:%s %04o any more: a start makes it so"
+        try:
+            gid = files.group_id(group)
+            run, folder = self._machine.host.directories.run, self._machine.socket_folder
+            found = {} if os.stat(run).st_mode & 0o001 else {run: text % (run, "root", 0o711)}
+            if not files.folder_is(folder, 0o750, gid):
+                found[folder] = text % (folder, group, 0o750)
+            facts = os.stat(self._socket)
+            if (facts.st_mode & 0o777, facts.st_uid, facts.st_gid) != (0o660, 0, gid):
+                found[self._socket] = text % (self._socket, group, 0o660)
+        except (OSError, NodeError) as error:
+            return {"": "the socket cannot be checked: %s" % error}
+        return found
 
     def data_root_problems(self) -> List[str]:
         """What is wrong with the file system of the data root: it is full or read-only."""
@@ -198,10 +207,11 @@ class DockerdWatch:
             time.sleep(0.02)
 
     def _ask(self, process: Process) -> DaemonLook:
-        if processes.state(process.pid) in ("T", "t"):
-            return DaemonLook(
-                UNDEF, "the docker daemon (%s) does not answer: it is stopped by a signal" % process, process.pid
-            )
+        why = "it is stopped by a signal" if processes.is_halted(process.pid) else ""
+        if not why and self._leftovers.frozen_groups():
+            why = "its control group is frozen"
+        if why:
+            return DaemonLook(UNDEF, "the docker daemon (%s) does not answer: %s" % (process, why), process.pid)
         try:
             if process == self._trusted:
                 self.api().ping()

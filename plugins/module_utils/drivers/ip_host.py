@@ -20,14 +20,15 @@ from ..node import addresses
 from ..node.addresses import Address, IpAddress, Link
 from ..node.errors import NodeError
 from ..node.machine import Machine
-from ..node.policy_routes import PolicyRoute, table_number
+from ..node.policy_routes import PolicyRoute
 from ..node.session import entry_address
+from . import ip_health
 from .base import DOWN, UP, WARN, Daemon, Driver, Remark, Status
 from .ip_removal import Removal
-from .ip_view import Recorded, View, Wanted, look
+from .ip_routing import Routing
+from .ip_siblings import SECTION, Siblings
+from .ip_view import Place, Recorded, View, Wanted, look
 from .ip_wire import Wire
-
-_SECTION = "ip"
 
 
 class IpHost(Driver):
@@ -37,12 +38,13 @@ class IpHost(Driver):
         super().__init__(definition, service, machine, daemon)
         self._run = machine.run
         self._wanted = Wanted(self.values)
-        self._table = table_number("%s/%s" % (service.id, self.rid))
+        self._routing = Routing(machine.run, self.rid, service.id)
         self._removal = Removal(machine, self.rid)
+        self._siblings = Siblings(machine.record, definition, service)
         self._checked = False
         self._gone: Optional[IpAddress] = None
         self._released: Optional[IpAddress] = None
-        self._closed: Optional[PolicyRoute] = None
+        self._left_to = ""
         self._announcing: Optional[Callable[[], None]] = None
         self._note_announced: Callable[[], None] = lambda: None
 
@@ -52,15 +54,14 @@ class IpHost(Driver):
     # Reading
 
     def _look(self) -> View:
-        return look(self._wanted, self.machine.record.get(_SECTION, self.rid), self._gone)
+        record = self.machine.record
+        earlier = [record.get(SECTION, rid) for rid in self._siblings.former()]
+        return look(self._wanted, record.get(SECTION, self.rid), self._gone, earlier)
 
-    def _way_out(self, view: View) -> Optional[PolicyRoute]:
-        """The routing of the address's own, as the definition wants it, or as an earlier one has made it."""
-        gateway = str(self._wanted.gateway) if self._wanted.gateway else None
-        if gateway is None or view.stale:
-            gateway = view.recorded.gateway if view.recorded else gateway
+    def _way_out(self, view: View) -> PolicyRoute:
+        """The routing of the address's own, as the definition wants it."""
         device = view.link.name if view.link else self._wanted.device
-        return PolicyRoute(view.address, gateway, device, self._table) if gateway else None
+        return self._routing.way_out(view.address, self._wanted.gateway, device)
 
     def status(self) -> Status:
         view = self._look()
@@ -72,9 +73,7 @@ class IpHost(Driver):
             "dev": link.name if link else self._wanted.device,
             "mac": link.mac if link else "",
         }
-        problems = []
-        if view.elsewhere:
-            problems.append("%s is on %s" % (view.address, ", ".join(view.elsewhere)))
+        problems = [self._siblings.twin(view, self._wanted), view.elsewhere]
         if view.stale:
             problems.append(view.drift)
         elif view.drift:
@@ -90,9 +89,12 @@ class IpHost(Driver):
         elif entry:
             status.state = UP
             problems += self._problems(view, link, entry)
-        elif not (link.is_up and link.has_carrier):
-            status.remarks.append(Remark("info", self._wire_problem(link)))
-        problems += self._left_overs(view)
+            if "deprecated" in entry.flags:
+                status.remarks.append(Remark("info", "is deprecated: no new connection goes out from it"))
+        else:
+            problem = ip_health.of_link(link)
+            status.remarks += [Remark("info", problem)] if problem else []
+        problems = [problem for problem in problems + self._left_overs(view) if problem]
         if problems and (status.state == UP or view.elsewhere):
             status.state = WARN
         status.remarks += [Remark("warn", text) for text in problems]
@@ -101,42 +103,22 @@ class IpHost(Driver):
     def _problems(self, view: View, link: Link, entry: Address) -> List[str]:
         """What is not as it should be with the address on its interface."""
         stranger = view.foreign(link, entry) or self._claimed(view)
-        if not view.recorded and not stranger:
+        if not view.recorded and not stranger and not self._siblings.holder(view):
             stranger = "was not added by this service: a start takes it over, when nobody else has it"
-        problems = [stranger, self._wire_problem(link), self._differs(view, link, entry)]
+        problems = [stranger, ip_health.of_link(link), ip_health.of_entry(self._wanted, view, link, entry)]
+        if view.recorded and not self.machine.record.get(SECTION, self.rid):
+            problems.append("was added when the definition had another number for it: a start renews the record")
         if view.recorded and not view.recorded.announced:
             problems.append("its start was interrupted before it was announced: a start goes on from here")
-        way_out = self._way_out(view)
-        if way_out and self._wanted.gateway and not view.stale and way_out.missing():
-            problems.append("its routing over %s is not complete: a start mends it" % way_out.gateway)
+        if not view.stale and (self._wanted.gateway or (view.recorded and view.recorded.gateway)):
+            problems.append(self._routing.problem(self._way_out(view)))
         return [problem for problem in problems if problem]
-
-    def _differs(self, view: View, link: Link, entry: Address) -> str:
-        """How the address on the interface is not the one that is wanted."""
-        prefix = self._wanted.prefix(view.address, None)
-        if prefix is None and view.recorded:
-            prefix = view.recorded.prefix
-        prefix = prefix or self._wanted.prefix(view.address, link)
-        if prefix and prefix not in [found.prefix for found in link.find(view.address)]:
-            return "has the prefix length %d, not %d: restart it" % (entry.prefix, prefix)
-        if self._wanted.label and entry.label != self._wanted.label:
-            return "has the label %s, not %s: restart it" % (entry.label, self._wanted.label)
-        return ""
-
-    def _wire_problem(self, link: Link) -> str:
-        if not link.is_up:
-            return "the interface %s is switched off: 'ip link set dev %s up' switches it on" % (link.name, link.name)
-        if not link.has_carrier:
-            return "the interface %s has no carrier (%s)" % (link.name, link.operstate)
-        return ""
 
     def _left_overs(self, view: View) -> List[str]:
         """What an interrupted stop has left behind. Raises Undetermined."""
         problems = self._removal.left_overs()
-        if not view.entry and view.recorded and view.recorded.gateway:
-            way_out = self._way_out(view)
-            if way_out and way_out.present():
-                problems.append("its rules and routes (table %d) are left: a stop takes them away" % self._table)
+        if view.past and view.past.gateway and self._routing.way_out(view.past.address).present():
+            problems.append("rules and routes of %s are left: a start or stop takes them away" % view.past.address)
         return problems
 
     # Starting
@@ -145,28 +127,34 @@ class IpHost(Driver):
         self._check(self._look())
         self._checked = True
 
+    def check_restart(self) -> None:
+        self._fit(self._look(), self._wanted.address(), None)
+
     def _check(self, view: View) -> None:
         """Refuse what cannot work. Asks the neighbours when the address is not ours yet."""
         self._wanted.address()  # what cannot be resolved is not started, even when it was once recorded
         if view.stale:
             raise NodeError(view.drift)
         link = self._link(view)
-        if view.elsewhere:
-            raise NodeError(
-                "%s is on %s already: remove it there, or name that interface in ipdev"
-                % (view.address, ", ".join(view.elsewhere))
-            )
-        if link.master and addresses.is_port(link.name):
-            raise NodeError("%s is a port of %s: name that interface in ipdev" % (link.name, link.master))
-        if self._wire_problem(link):
-            raise NodeError(self._wire_problem(link))
-        self._prefix(view, link)
+        if view.elsewhere or self._siblings.holder(view):
+            raise NodeError(view.elsewhere or self._siblings.twin(view, self._wanted))
+        self._fit(view, view.address, view.entry)
         if view.entry:
             self._check_present(view, link, view.entry)
-        if view.address.version == 6 and not addresses.has_ipv6(link.name):
-            raise NodeError("IPv6 is switched off on %s (net.ipv6.conf.%s.disable_ipv6)" % (link.name, link.name))
         if view.entry is None or view.recorded is None or "dadfailed" in view.entry.flags:
             Wire(self._run, self.rid, link, view.address, view.links).ask()
+
+    def _fit(self, view: View, address: IpAddress, entry: Optional[Address]) -> None:
+        """Raise NodeError for what no stop can change: definition and interface do not go together."""
+        link = self._link(view)
+        reason = ip_health.of_link(link) or self._siblings.namesake(address, self._wanted)
+        if self._wanted.gateway and link.kind == "loopback":
+            reason = "nothing leaves by %s: there is no gateway %s" % (link.name, self._wanted.gateway)
+        if reason:
+            raise NodeError(reason)
+        self._prefix(link, address, entry)
+        if address.version == 6 and not addresses.has_ipv6(link.name):
+            raise NodeError("IPv6 is switched off on %s (net.ipv6.conf.%s.disable_ipv6)" % (link.name, link.name))
 
     def _link(self, view: View) -> Link:
         if view.link is None:
@@ -176,23 +164,24 @@ class IpHost(Driver):
             )
         return view.link
 
-    def _prefix(self, view: View, link: Link) -> int:
-        prefix = self._wanted.prefix(view.address, link)
-        if prefix is None and view.entry:
-            prefix = view.entry.prefix
+    def _prefix(self, link: Link, address: IpAddress, entry: Optional[Address]) -> int:
+        prefix = self._wanted.prefix(address, link)
+        if prefix is None and entry:
+            prefix = entry.prefix
         if prefix is None:
             raise NodeError(
-                "no network of %s holds %s: give netmask, as a prefix length such as 24" % (link.name, view.address)
+                "no network of %s holds %s: give netmask, as a prefix length such as 24" % (link.name, address)
             )
-        self._wanted.check(view.address, prefix)
-        reason = network_refusal(view.address, prefix)
+        self._wanted.check(address, prefix)
+        reason = network_refusal(address, prefix)
         if reason:
-            raise NodeError("%s %s" % (view.address, reason))
+            raise NodeError("%s %s" % (address, reason))
         return prefix
 
     def _check_present(self, view: View, link: Link, entry: Address) -> None:
         """Refuse to take an address that is there already for the service's own when it is not."""
-        reason = view.foreign(link, entry) or self._claimed(view) or self._differs(view, link, entry)
+        reason = view.foreign(link, entry) or self._claimed(view)
+        reason = reason or ip_health.of_entry(self._wanted, view, link, entry)
         if not reason and not view.recorded and view.address == entry_address():
             reason = "this session came in through it: it is the node's own"
         if reason:
@@ -222,21 +211,24 @@ class IpHost(Driver):
             return False
         if not view.recorded and view.address == entry_address():
             return False
-        return not self._problems(view, link, entry)
+        return not self._problems(view, link, entry) and not self._siblings.twin(view, self._wanted)
 
     def _bring_up(self, view: View) -> None:
         link = self._link(view)
-        prefix = self._prefix(view, link)
+        prefix = self._prefix(link, view.address, view.entry)
         fresh = view.entry is None or "dadfailed" in view.entry.flags
         interrupted = bool(view.recorded and not view.recorded.announced)
-        before = None if interrupted else self.machine.record.get(_SECTION, self.rid)
-        self._record(view, link, prefix, not (fresh or interrupted or view.recorded is None))
-        self.way_back.append(lambda: self.machine.record.put(_SECTION, self.rid, before))
+        before = view.recorded.as_dict() if view.recorded else self.machine.record.get(SECTION, self.rid)
+        if view.past and view.past.address != view.address:
+            self._routing.take_away(view.past.address)
+        self._record(view, link, prefix, not (fresh or interrupted or view.recorded is None), intended=True)
+        self.way_back.append(lambda: self.machine.record.put(SECTION, self.rid, None if interrupted else before))
+        self._siblings.forget_former(view.address)
         self.claim(_claim_on(view.address))
         if fresh:
             self._add(view, link, prefix)
-        elif interrupted:
-            self.way_back.append(partial(self._removal.remove, link.name, view.address))
+        elif interrupted and view.entry:
+            self.way_back.append(partial(self._removal.remove, link.name, view.entry))
         if not (fresh or interrupted or view.recorded is None):
             self._route(view)
             self._record(view, link, prefix, True)
@@ -262,23 +254,25 @@ class IpHost(Driver):
             self._announcing = None
         return super().undo_start()
 
-    def _record(self, view: View, link: Link, prefix: int, announced: bool) -> None:
-        way_out = self._way_out(view)
-        gateway = way_out.gateway if way_out else None
-        recorded = Recorded(view.address, prefix, link.name, gateway, announced)
-        self.machine.record.put(_SECTION, self.rid, recorded.as_dict())
+    def _record(self, view: View, link: Link, prefix: int, announced: bool, intended: bool = False) -> None:
+        """Record the address. As long as it is only `intended`, the routing of an earlier definition is not forgotten."""
+        gateway = str(self._wanted.gateway) if self._wanted.gateway else None
+        if intended and gateway is None and view.recorded:
+            gateway = view.recorded.gateway
+        recorded = Recorded(view.address, prefix, link.name, gateway, announced, link.index)
+        self.machine.record.put(SECTION, self.rid, recorded.as_dict())
 
     def _add(self, view: View, link: Link, prefix: int) -> None:
         """Add the address under the lock of its interface, and verify that it is there."""
         with self._removal.locked(link.name):
             now = self._look()
             if now.elsewhere or (now.entry and not view.entry):
-                raise NodeError("%s came onto %s just now" % (view.address, ", ".join(now.elsewhere) or link.name))
+                raise NodeError(now.elsewhere or "%s came onto %s just now" % (view.address, link.name))
             if now.entry:
                 self._run.change(addresses.remove_command(link.name, now.entry), addresses.DEADLINE, self.rid)
             has_broadcast = view.address.version == 4 and prefix < 31 and link.kind != "loopback"
             new = Address(view.address, prefix, self._wanted.label, "+" if has_broadcast else "")
-            take_back = partial(self._removal.remove, link.name, view.address)
+            take_back = partial(self._removal.remove, link.name, new)
             self.change(addresses.add_command(link.name, new), addresses.DEADLINE, take_back)
             if not self._run.check_mode and not self._look().entry:
                 raise NodeError("%s is not on %s though it was added" % (view.address, link.name))
@@ -292,21 +286,14 @@ class IpHost(Driver):
             raise
 
     def _route(self, view: View) -> None:
-        """Make the routing of the address's own, as far as it is missing."""
-        way_out = self._way_out(view)
-        if not way_out or not self._wanted.gateway:
-            return
-        self.way_back.append(partial(self._unroute, way_out))
-        for command in way_out.all_commands() if self._gone else way_out.missing():
-            self._run.change(command, addresses.DEADLINE, self.rid)
+        """Make the routing of the address's own as it is wanted."""
+        if self._wanted.gateway or (view.recorded and view.recorded.gateway):
+            way_out = self._way_out(view)
+            before = way_out.present()
+            self.way_back.append(lambda: self._routing.take_away(view.address, before))
+            self._routing.make(way_out, anew=bool(self._gone))
 
     # Stopping
-
-    def _unroute(self, way_out: PolicyRoute) -> bool:
-        commands = way_out.present()
-        for command in commands:
-            self._run.change(command, addresses.DEADLINE, self.rid)
-        return bool(commands)
 
     def stop(self) -> bool:
         if self.imagined == DOWN:
@@ -315,61 +302,74 @@ class IpHost(Driver):
         view = self._look()
         if view.drift:
             self._run.journal.remark(self.rid, view.drift, "warn")
-        own, others = self._sort_out(view)
-        way_out = self._way_out(view)
-        if way_out and self._unroute(way_out):
-            changed = True
-        for link in own:
-            self._removal.remove(link.name, view.address)
-            changed = True
-        if others:
-            raise NodeError(
-                "%s is on %s, where this service has not put it: remove it there"
-                % (view.address, ", ".join(link.name for link in others))
-            )
-        self._released, self._closed = view.address, way_out
-        if view.recorded or self.machine.record.get(_SECTION, self.rid):
-            self.machine.record.put(_SECTION, self.rid, None)
-        self.disclaim(_claim_on(view.address))
+        self._left_to = self._siblings.holder(view)
+        if self._left_to:
+            self._run.journal.remark(self.rid, self._siblings.twin(view, self._wanted), "warn")
+        else:
+            changed = self._take_down(view) or changed
         if self._run.check_mode:
             self.imagined, self._gone = DOWN, view.address
         return changed
 
-    def _sort_out(self, view: View) -> List[List[Link]]:
-        """The interfaces where the address is the service's, and the others. Raises NodeError for one of the node's own."""
-        devices = {view.link.name if view.link else self._wanted.device}
-        if view.recorded:
-            devices.add(view.recorded.device)
-        holders = [link for link in view.links if link.find(view.address)]
-        own = [link for link in holders if link.name in devices]
-        for link in own:
-            for entry in link.find(view.address):
-                reason = view.foreign(link, entry) or self._claimed(view)
-                if not reason and view.address == entry_address():
-                    reason = "this session came in through it, and would end with it: come in through another address"
-                if not reason and not view.recorded:
-                    reason = (
-                        "this service has not added it, or the record of that is lost; when it is the service's, remove it "
-                        "with 'ip address delete %s dev %s'" % (entry, link.name)
-                    )
-                if reason:
-                    raise NodeError("%s is not removed: %s" % (view.address, reason))
-        return [own, [link for link in holders if link not in own]]
+    def _take_down(self, view: View) -> bool:
+        """Remove routing and address, and forget them. What else has the address stays, and is no release."""
+        own = view.own
+        if own:
+            self._refuse_removal(view, *own)
+        changed = self._routing.take_away(view.address)
+        if view.past and view.past.address != view.address:
+            changed = self._routing.take_away(view.past.address) or changed
+        if own:
+            changed = self._removal.remove(own[0].name, own[1]) or changed
+        others = [place for place in view.places if place != own]
+        if own or not others:
+            self.machine.record.put(SECTION, self.rid, None)
+            self._siblings.forget_former(view.address)
+            self.disclaim(_claim_on(view.address))
+        if others:
+            raise NodeError(_still_there(others))
+        self._released = view.address
+        return changed
+
+    def _refuse_removal(self, view: View, link: Link, entry: Address) -> None:
+        """Raise NodeError for an address that is not the service's, or that must not go now."""
+        reason = view.foreign(link, entry) or self._claimed(view)
+        if not reason and view.address == entry_address():
+            reason = "this session came in through it, and would end with it: come in through another address"
+        if not reason and not view.recorded:
+            reason = (
+                "this service has not added it, or the record of that is lost; when it is the service's, remove it "
+                "with 'ip address delete %s dev %s'" % (entry, link.name)
+            )
+        if reason:
+            raise NodeError("%s is not removed: %s" % (view.address, reason))
 
     def evidence(self) -> Dict[str, str]:
+        if self._left_to:
+            return {"address": "it is left to %s" % self._left_to}
         links = addresses.read()
         address = self._released or self._look().address
         places = addresses.places(links, address)
         if places:
             raise NodeError("%s is still on %s" % (address, ", ".join(places)))
+        way_out = self._routing.way_out(address)
+        if way_out.present():
+            raise NodeError("rules or routes of %s (table %d) are left" % (address, way_out.table))
         proof = {"address": "%s is on no interface" % address}
-        if self._closed:
-            if self._closed.present():
-                raise NodeError("rules or routes of %s (table %d) are left" % (address, self._table))
-            proof["routing"] = "no rule for %s and no route in table %d is left" % (address, self._table)
+        if self._wanted.gateway:
+            proof["routing"] = "no rule for %s and no route in table %d is left" % (address, way_out.table)
         return proof
 
 
 def _claim_on(address: IpAddress) -> str:
     """What a service has that has added an address."""
     return "address %s" % address
+
+
+def _still_there(others: List[Place]) -> str:
+    """What to do about an address that this service has not put where it is."""
+    link, entry = others[0]
+    return "%s, where this service has not put it: remove it there, with '%s'" % (
+        ", ".join("%s is on %s" % (other, device.name) for device, other in others),
+        " ".join(addresses.remove_command(link.name, entry)),
+    )

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Iterator, List
 
-from ..node import addresses
-from ..node.addresses import Address, IpAddress, Link
+from ..node import addresses, clock
+from ..node.addresses import Address, Link
 from ..node.errors import NodeError, Undetermined
 from ..node.machine import Machine
 
@@ -42,29 +42,39 @@ class Removal:
 
     def left_overs(self) -> List[str]:
         """What an interrupted removal has left switched on."""
-        device = self._machine.record.get(_SECTION, self._rid)
+        device = self._promoting()
         return ["promote_secondaries of %s is still on: a start or stop puts it back" % device] if device else []
 
     def put_back(self) -> bool:
         """Put the setting back that an interrupted removal has left; whether there was one."""
-        device = self._machine.record.get(_SECTION, self._rid)
+        device = self._promoting()
         if not device:
             return False
         with self.locked(device):
             self._forbid_promotion(device)
         return True
 
-    def remove(self, device: str, address: IpAddress) -> None:
-        """Remove an address from an interface, whatever its prefix. Raises NodeError when other addresses went with it."""
+    def _promoting(self) -> str:
+        """The interface that an interrupted removal has left the setting on for. A reboot sets it as the node wants it."""
+        found = self._machine.record.get(_SECTION, self._rid)
+        return str(found["dev"]) if isinstance(found, dict) and found.get("boot") == clock.boot_id() else ""
+
+    def remove(self, device: str, wanted: Address) -> bool:
+        """Remove one address from an interface; false when it is not there. Raises NodeError when others went with it.
+
+        The same address with another prefix is another one, and stays.
+        """
         with self.locked(device):
-            link = self._link(device)
-            for entry in link.find(address):
-                self._remove(link, entry)
+            link = addresses.find_link(addresses.read(), device)
+            found = [entry for entry in link.addresses if entry.key == wanted.key] if link else []
+            if link and found:
+                self._remove(link, found[0])
+            return bool(found)
 
     def _remove(self, link: Link, entry: Address) -> None:
         promote = bool(link.secondaries(entry)) and not addresses.promotes_secondaries(link.name)
         if promote:
-            self._machine.record.put(_SECTION, self._rid, link.name)
+            self._machine.record.put(_SECTION, self._rid, {"dev": link.name, "boot": clock.boot_id()})
             self._set(link.name, "1")
         try:
             self._run.change(addresses.remove_command(link.name, entry), addresses.DEADLINE, self._rid)
@@ -77,8 +87,6 @@ class Removal:
     def _compare(self, before: Link, removed: Address) -> None:
         """Everything but the one address must be there still; what is not is added again, and the removal has failed."""
         left = {entry.key for entry in self._link(before.name).addresses}
-        if removed.key in left:
-            raise NodeError("%s is still on %s though it was removed" % (removed, before.name))
         lost = [entry for entry in before.addresses if entry.key not in left and entry.key != removed.key]
         lost = [entry for entry in lost if not entry.flags & {"dynamic", "temporary"}]
         for entry in lost:
@@ -88,6 +96,8 @@ class Removal:
                 "with %s the kernel removed %s from %s, too: they were added again; see that nothing has suffered"
                 % (removed, ", ".join(map(str, lost)), before.name)
             )
+        if removed.key in left:
+            raise NodeError("%s is still on %s though it was removed" % (removed, before.name))
 
     def _forbid_promotion(self, device: str) -> None:
         if os.path.exists(addresses.promote_file(device)):

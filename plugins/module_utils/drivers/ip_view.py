@@ -11,26 +11,33 @@ its name resolves to meanwhile.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..definition.ip_address import address_refusal, device_and_label, gateway_refusal, literal, prefix_length
-from ..node import addresses
+from ..node import addresses, clock
 from ..node.addresses import Address, IpAddress, Link
 from ..node.errors import NodeError, Undetermined
 from ..node.names import resolve
+
+Place = Tuple[Link, Address]
 
 _RESOLVE_DEADLINE = 5.0
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was recorded of an address before it was added. `announced`: its start came to the end."""
+    """What was recorded of an address before it was added. `announced`: its start came to the end.
+
+    What an earlier boot has recorded tells which address it was, and nothing of one that is on the node now.
+    """
 
     address: IpAddress
     prefix: int
     device: str
     gateway: Optional[str]
     announced: bool
+    index: int = 0
+    of_this_boot: bool = True
 
     @staticmethod
     def read(value: Any) -> Optional[Recorded]:
@@ -38,9 +45,10 @@ class Recorded:
         try:
             address = literal(value["address"])
             found = int(value["prefix"]), str(value["dev"]), value["gateway"], bool(value["announced"])
+            index, boot = int(value.get("index", 0)), value.get("boot", clock.boot_id())
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
-        return Recorded(address, *found) if address else None
+        return Recorded(address, *found, index, boot == clock.boot_id()) if address else None
 
     def as_dict(self) -> Dict[str, Any]:
         """For the record."""
@@ -50,6 +58,8 @@ class Recorded:
             "dev": self.device,
             "gateway": self.gateway,
             "announced": self.announced,
+            "index": self.index,
+            "boot": clock.boot_id(),
         }
 
 
@@ -114,7 +124,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class View:
-    """The node as one look has found it. `drift` is how name and address differ, `stale` whether the address is the old one."""
+    """The node as one look has found it.
+
+    `drift` is how name and address differ, `stale` whether the address is the old one. `past` is what was recorded of an
+    address that is on no interface any more.
+    """
 
     links: List[Link]
     address: IpAddress
@@ -122,21 +136,65 @@ class View:
     recorded: Optional[Recorded]
     drift: str
     stale: bool
+    past: Optional[Recorded] = None
+
+    @property
+    def places(self) -> List[Place]:
+        """Everywhere that the address is: it can be on one interface more than once, with different prefixes."""
+        return [(link, entry) for link in self.links for entry in link.find(self.address)]
+
+    @property
+    def own(self) -> Optional[Place]:
+        """Where the service has it: as it was recorded, else on the declared interface, where somebody has changed it."""
+        devices = [self.link.name] if self.link else []
+        if self.recorded:  # by its number first: somebody may have renamed the interface
+            named = [link.name for link in self.links if link.index == self.recorded.index]
+            devices = [*named, self.recorded.device, *devices]
+        for device in devices:
+            here = [place for place in self.places if place[0].name == device]
+            if self.recorded and len(here) > 1:
+                here = [place for place in here if place[1].prefix == self.recorded.prefix and not place[1].peer]
+            if here:
+                return here[0]
+        return None
 
     @property
     def entry(self) -> Optional[Address]:
         """The address on the declared interface."""
+        if self.link and self.own and self.own[0].name == self.link.name:
+            return self.own[1]
         found = self.link.find(self.address) if self.link else []
         return found[0] if found else None
 
     @property
-    def elsewhere(self) -> List[str]:
-        """The other interfaces that have the address."""
-        return [name for name in addresses.places(self.links, self.address) if not self.link or name != self.link.name]
+    def beside(self) -> str:
+        """What else the declared interface has of the address, which is nobody's of the service, in words."""
+        entry = self.entry
+        texts = [
+            "%s is on %s, too, where this service has not put it: remove it with '%s'"
+            % (other, link.name, " ".join(addresses.remove_command(link.name, other)))
+            for link, other in self.places
+            if entry and link == self.link and other != entry
+        ]
+        return "; ".join(texts)
+
+    @property
+    def elsewhere(self) -> str:
+        """Which other interfaces have the address, and what to do about it, in words; empty when none has."""
+        names = [name for name in addresses.places(self.links, self.address) if not self.link or name != self.link.name]
+        if not names:
+            return ""
+        text = "%s is on %s" % (self.address, ", ".join(names))
+        if self.recorded and self.own and names == [self.own[0].name]:
+            return (
+                text
+                + ", where the service has added it under an earlier definition or name of it: stop it, then start it"
+            )
+        return text + " already: remove it there, or name that interface in ipdev"
 
     def foreign(self, link: Link, entry: Address) -> str:
         """Why an address on an interface cannot be the service's, an empty string when it can."""
-        if entry.flags & {"dynamic", "temporary", "mngtmpaddr"}:
+        if entry.flags & ({"temporary", "mngtmpaddr"} if self.recorded else {"dynamic", "temporary", "mngtmpaddr"}):
             return "%s was given to %s by DHCP or by a router: it is the node's own" % (entry, link.name)
         if self.recorded:
             return ""
@@ -151,8 +209,12 @@ class View:
         return ""
 
 
-def look(wanted: Wanted, record: Any, gone: Optional[IpAddress]) -> View:
-    """Look at the node. `gone` is an address that check mode has imagined to remove. Raises Undetermined."""
+def look(wanted: Wanted, record: Any, gone: Optional[IpAddress] = None, earlier: Sequence[Any] = ()) -> View:
+    """Look at the node. Raises Undetermined.
+
+    `gone` is an address that check mode has imagined to remove, `earlier` what was recorded under numbers that no resource of
+    the definition has any more: the address may be one of those.
+    """
     links = addresses.read()
     if gone:
         links = [replace(link, addresses=tuple(a for a in link.addresses if a.local != gone)) for link in links]
@@ -165,14 +227,18 @@ def look(wanted: Wanted, record: Any, gone: Optional[IpAddress]) -> View:
             raise
         drift = "%s; %s was recorded at its last start" % (error, recorded.address)
         address = recorded.address
-    stale = False
+    known = [found for found in map(Recorded.read, earlier) if found and found.address == address]
+    recorded = next((found for found in [recorded, *known] if found and found.of_this_boot), None)
+    stale, past = False, None
+    if recorded and not addresses.places(links, recorded.address):
+        past = recorded
     if recorded and address != recorded.address:
-        if addresses.places(links, recorded.address):
+        if past:
+            recorded = None
+        else:
             drift = "the definition means %s now, but the service still has %s: restart it" % (
                 address,
                 recorded.address,
             )
             address, stale = recorded.address, True
-        else:
-            recorded = None
-    return View(links, address, addresses.find_link(links, wanted.device), recorded, drift, stale)
+    return View(links, address, addresses.find_link(links, wanted.device), recorded, drift, stale, past)

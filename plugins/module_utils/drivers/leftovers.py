@@ -43,7 +43,7 @@ class Leftovers:
 
     def survivors(self, max_age: float = 0.0) -> List[int]:
         """The processes that live without a daemon. Raises Undetermined when the control group cannot be read."""
-        return sorted(self._machine.cgroup.pids() | {process.pid for process in self._helpers(max_age)})
+        return sorted(self._machine.cgroup.pids() | {process.pid for process in self.helpers(max_age)})
 
     def mounts(self) -> List[Mount]:
         """The mounts that dockerd made: network namespaces, layers, shared memory, and the data root on itself.
@@ -88,7 +88,7 @@ class Leftovers:
         self._remove_exec_root()
         self._remove_cgroup()
 
-    def _helpers(self, max_age: float = 0.0) -> List[Process]:
+    def helpers(self, max_age: float = 0.0) -> List[Process]:
         """The containerd and the shims of the daemon, known by the address that they carry as an argument."""
         address = self._exec_root + "/containerd/containerd."
         return [
@@ -99,17 +99,27 @@ class Leftovers:
             and process.runs()
         ]
 
+    def frozen_groups(self) -> List[ControlGroup]:
+        """The service's control group and that of its daemon, where they are frozen: then the daemon does not answer."""
+        cgroup = self._machine.cgroup
+        groups = [cgroup, *[cgroup.below(name) for name in cgroup.children() if _is_daemon(name)]]
+        return [group for group in groups if group.is_frozen(inside=False)]
+
     def _containers(self) -> List[ControlGroup]:
         cgroup = self._machine.cgroup
-        return [cgroup.below(name) for name in cgroup.children() if name != "daemon" and not name.endswith(".service")]
+        return [cgroup.below(name) for name in cgroup.children() if not _is_daemon(name)]
 
     def _end_survivors(self) -> None:
         """End the containers that outlived the daemon: their first process is asked, then all are killed."""
-        containers = self._containers()
+        ended = self._machine.outlook.ended
+        containers = [group for group in self._containers() if not group.pids() <= ended]
+        if containers or not self._run.check_mode:
+            self._machine.cgroup.thaw(self._run)
         for process in filter(None, map(processes.find, (pid for group in containers for pid in group.pids()))):
             if processes.is_init(process.pid):
                 self._run.do(["kill", "-TERM", str(process.pid)], partial(processes.send, process, signal.SIGTERM))
         if self._run.check_mode:
+            self._imagine_end_of_helpers()
             return
         processes.wait_until(lambda: not any(group.pids() for group in containers), self._grace)
         left = self.survivors()
@@ -118,9 +128,15 @@ class Leftovers:
         if self.survivors():
             raise NodeError("processes of the service cannot be killed: %s" % processes.describe(self.survivors()))
 
+    def _imagine_end_of_helpers(self) -> None:
+        """Note the end of what the containers leave, when they heed the first signal: their shims."""
+        pids = set(self.survivors()).difference(*[group.pids() for group in self._containers()])
+        if pids:
+            self._run.do(["kill", "-KILL", *[str(pid) for pid in sorted(pids)]], self._kill)
+
     def _kill(self) -> None:
         self._machine.cgroup.kill(_KILL_DEADLINE)
-        for process in self._helpers():
+        for process in self.helpers():
             processes.send(process, signal.SIGKILL)
             processes.wait_gone(process, _KILL_DEADLINE)
 
@@ -165,3 +181,8 @@ class Leftovers:
             return False
         self._run.change(["systemctl", "stop", machine.slice], _SLICE_DEADLINE)
         return True
+
+
+def _is_daemon(name: str) -> bool:
+    """Whether a control group inside the service's is that of the daemon."""
+    return name == "daemon" or name.endswith(".service")

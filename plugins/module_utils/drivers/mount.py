@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import os
-import pwd
-import stat
 from functools import partial
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..definition.model import Definition, ResourceDefinition
 from ..definition.mount_options import options
-from ..node import block, files, filesystems, holders, mounts
+from ..node import block, files, filesystems, mounts
 from ..node.errors import NodeError, Undetermined
 from ..node.filesystems import Root
 from ..node.machine import Machine
@@ -23,12 +21,17 @@ from .base import DOWN, UP, WARN, Daemon, Driver, Remark, Status
 from .mount_check import MountCheck
 from .mount_provision import MountProvision
 from .mount_release import MountRelease
+from .mount_root import RootFolder
+from .mount_siblings import Siblings
 from .mount_source import MountSource, describe, will_be_carried
+from .mount_trace import DECLARED, FOREIGN, OTHER, REMEMBERED, MountTrace, namespace_of
 
 _CHECKED_TYPES = ("ext2", "ext3", "ext4")
 _GUARDS = ("nosuid", "nodev", "noexec")
 """Options whose absence lets in what the definition wants to keep out."""
 _MOUNT_ON = "mount on "
+_MOUNTED_ANYWAY = (16,)
+"""The exit code when it is mounted, and a list of mounts could not be written. Source: mount(8)."""
 
 
 class Mount(Driver):
@@ -42,8 +45,13 @@ class Mount(Driver):
         self.type = definition.type
         self.source = MountSource(values, machine.outlook)
         shared = service.failover if values["shared"] is None else bool(values["shared"])
-        self._check = MountCheck(machine, self.source, self.mnt, shared)
-        self._release = MountRelease(machine, service, self.rid, self.source, self.mnt, values["umount_timeout"])
+        self._trace = MountTrace(machine, self.rid, self._what, self.mnt, self.source, values["stat_timeout"])
+        self._siblings = Siblings(machine, service, self.rid, self.source, self._trace)
+        self._check = MountCheck(machine, self.source, self._siblings, self.mnt, shared)
+        self._release = MountRelease(
+            machine, service, self.rid, self.source, self._trace, self._siblings, self.mnt, values["umount_timeout"]
+        )
+        self._root = RootFolder(machine.run, self.rid, self.mnt, values)
         self._provision = MountProvision(machine, self.rid, service.id, values, self.source, shared)
 
     def label(self) -> str:
@@ -62,11 +70,13 @@ class Mount(Driver):
         if self.imagined is not None:
             return Status(self.imagined, self.label())
         table = mounts.table()
-        top = mounts.on_top(self.mnt, table)
-        if top is not None and self.source.is_mounted_as(top, table):
+        top, kind = self._at_point()
+        if top is not None and kind == DECLARED:
             return self._mounted(top)
-        hidden = [mount for mount in table if mount.point == self.mnt and self.source.is_mounted_as(mount, table)]
-        if hidden:
+        if top is not None and kind in (REMEMBERED, FOREIGN):
+            return Status(WARN, self.label(), [Remark("error", self._mistaken(top, kind)), *self._elsewhere()])
+        kinds = [self._trace.judge(mount, table) for mount in table if mount.point == self.mnt]
+        if DECLARED in kinds or REMEMBERED in kinds:
             cover = top or mounts.carrying(self.mnt, table)
             text = "is mounted, and hidden by %s on %s" % (describe(cover), cover.point if cover else "?")
             return Status(WARN, self.label(), [Remark("error", text)], {"hidden": True})
@@ -87,7 +97,7 @@ class Mount(Driver):
             raise
         except NodeError as error:
             root, problems = None, [Remark("error", str(error))]
-        drift = self._drift(mount) + (self._drift_of_root(root) if root else [])
+        drift = self._drift(mount) + (self._root.drift(root) if root else [])
         problems += [Remark("warn", text) for text in drift]
         status = Status(WARN if problems else UP, self.label(), problems)
         if self.source.is_block:
@@ -114,13 +124,6 @@ class Mount(Driver):
             texts.append("is mounted without %s" % ",".join(missing))
         return texts
 
-    def _drift_of_root(self, root: Root) -> List[str]:
-        try:
-            wanted = self._wanted(root)
-        except NodeError as error:
-            return [str(error)]
-        return [] if wanted == root else ["its root folder is %s instead of %s" % (_in_words(root), _in_words(wanted))]
-
     def _unguarded(self) -> List[Remark]:
         """That other nodes could mount it at the same time, where that is so and the device is there to tell."""
         try:
@@ -131,27 +134,55 @@ class Mount(Driver):
         return [Remark("error", reason)] if reason else []
 
     def _elsewhere(self) -> List[Remark]:
-        """Where else the device is mounted, in this or any other mount namespace."""
-        number = self.source.number() if self.source.is_block else ""
-        if not number:
-            return []
-        found = []
-        own = os.stat("/proc/self/ns/mnt").st_ino
-        for namespace, (pid, table) in mounts.namespaces(1.0).items():
-            for mount in table:
-                if number in mounts.device_numbers(mount):
-                    where = "" if namespace == own else ", in the mount namespace of %s" % holders.who(pid)
-                    found.append(Remark("error", "the device is mounted on %s%s" % (mount.point, where)))
-        return found
+        """Where else the device is mounted, or what the service has mounted before, in this or any other mount namespace."""
+        number, found = "", []
+        try:
+            number = self.source.number() if self.source.is_block else ""
+        except Undetermined:
+            raise
+        except NodeError as error:
+            found = [str(error)]
+        namespaces = mounts.namespaces(1.0)
+        found += [
+            "the device is mounted on %s%s" % (mount.point, namespace_of(pid, namespaces))
+            for pid, table in namespaces.values()
+            for mount in table
+            if number and number in mounts.device_numbers(mount) and not self._siblings.own(mount)
+        ]
+        if not number or self._trace.number() != number:
+            found += self._strayed(namespaces)
+        return [Remark("error", text) for text in found]
+
+    def _strayed(self, namespaces: mounts.Namespaces) -> List[str]:
+        """Where what the service has mounted on the mount point is now, besides that."""
+        return [
+            "%s, which this service has mounted, is on %s%s" % (describe(mount), mount.point, where)
+            for pid, mount in self._trace.left_in(namespaces)
+            for where in [namespace_of(pid, namespaces)]
+            if (where or mount.point != self.mnt) and not self._siblings.own(mount)
+        ]
+
+    def _mistaken(self, mount: Mounted, kind: str) -> str:
+        """What is wrong with a mount on the mount point that looks like ours, or is, and what to do."""
+        if kind == FOREIGN:
+            text = "%s is mounted on %s, and nothing tells that this service has mounted it: when it is not needed, 'umount %s'"
+            return text % (describe(mount), self.mnt, self.mnt)
+        text = "%s is mounted on %s, as this service has done it, and is not what the definition names now: stop it"
+        return text % (describe(mount), self.mnt)
 
     # Up
 
     def check_start(self) -> None:
         self._refuse_former()
-        self._wanted(Root(0, 0, 0))
-        top = self._top()
-        if top is None:
+        self._root.wanted(Root(0, 0, 0))
+        top, kind = self._at_point()
+        if top is None or kind != DECLARED:
+            if top is not None and kind != OTHER:
+                raise NodeError(self._mistaken(top, kind))
             self._check.before_start()
+            strayed = self._strayed(mounts.namespaces()) if self.imagined is None else []
+            if strayed:
+                raise NodeError("%s: unmount it there, or move it back" % strayed[0])
             return
         drift = self._drift(top)
         if drift:
@@ -160,9 +191,11 @@ class Mount(Driver):
     def start(self) -> bool:
         if self.imagined == UP:
             return False
-        if self._top() is not None:
+        top = self._top()
+        if top is not None:
             self._refuse_of_others()
             self.claim(self._what)
+            self._trace.keep(top)
             return self._own()
         run = self.machine.run
         found = self.source.device() if self.source.is_block else ""
@@ -176,7 +209,8 @@ class Mount(Driver):
             if remark:
                 run.journal.remark(self.rid, remark, "warn")
         self.claim(self._what)
-        self.change(self._mount_command(device), self.values["mount_timeout"], self._undo_mount)
+        self.way_back.append(self._trace.begin())
+        self.change(self._mount_command(device), self.values["mount_timeout"], self._undo_mount, _MOUNTED_ANYWAY)
         if run.check_mode:
             self.imagined = UP
             self.machine.outlook.unmounted.discard(self.mnt)
@@ -188,11 +222,14 @@ class Mount(Driver):
 
     def _top(self) -> Optional[Mounted]:
         """The declared file system when it is visible at the mount point."""
-        if self.imagined is not None:
-            return None
-        table = mounts.table()
+        top, kind = self._at_point()
+        return top if kind == DECLARED else None
+
+    def _at_point(self) -> Tuple[Optional[Mounted], str]:
+        """What is visible at the mount point, and what that is to the service; nothing where check mode imagines."""
+        table = [] if self.imagined is not None else mounts.table()
         top = mounts.on_top(self.mnt, table)
-        return top if top is not None and self.source.is_mounted_as(top, table) else None
+        return top, OTHER if top is None else self._trace.judge(top, table)
 
     def _mount_command(self, device: str) -> List[str]:
         words = options(self.values)
@@ -233,34 +270,26 @@ class Mount(Driver):
         self.machine.record.put("fs", self.rid, {**(entry if isinstance(entry, dict) else {}), key: value})
 
     def _verify(self) -> None:
-        """Raise NodeError unless exactly the declared device is on top now."""
-        if self._top() is None:
-            top = mounts.on_top(self.mnt)
+        """Raise NodeError unless exactly the declared device is on top now, and remember it."""
+        top, kind = self._at_point()
+        if top is None or kind != DECLARED:
             raise NodeError(
                 "mount reported success, and %s is on %s instead of %s"
                 % (describe(top), self.mnt, self.source.declared)
             )
+        self._trace.keep(top)
 
     # The root folder of the file system
 
-    def _wanted(self, root: Root) -> Root:
-        """The root folder as it is declared; what is not declared stays as it is. Raises NodeError for an unknown name."""
-        values = self.values
-        return Root(
-            uid=_user_id(values["user"]) if values["user"] else root.uid,
-            gid=files.group_id(values["group"]) if values["group"] else root.gid,
-            mode=int(values["perm"], 8) if values["perm"] else root.mode,
-        )
-
     def _own(self) -> bool:
         """Give the root folder its owner, group and mode; whether anything was changed."""
-        if not any(self.values[keyword] for keyword in ("user", "group", "perm")):
+        if not self._root.is_declared:
             return False
-        now = self._imagined_root() if self.imagined == UP else _read_root(self.mnt)
-        wanted = self._wanted(now)
+        now = self._imagined_root() if self.imagined == UP else self._root.read()
+        wanted = self._root.wanted(now)
         if now != wanted:
-            self.way_back.append(partial(self._set_root, wanted, now))
-            self._set_root(now, wanted)
+            self.way_back.append(partial(self._root.set, wanted, now))
+            self._root.set(now, wanted)
         self._remember("root", [wanted.uid, wanted.gid, wanted.mode])
         return now != wanted
 
@@ -270,24 +299,19 @@ class Mount(Driver):
             return Root(0, 0, 0o1777)
         return Root(*(self._recorded("root") or [0, 0, 0o755]))
 
-    def _set_root(self, now: Root, wanted: Root) -> None:
-        run = self.machine.run
-        if (now.uid, now.gid) != (wanted.uid, wanted.gid):
-            argv = ["chown", "--no-dereference", "%d:%d" % (wanted.uid, wanted.gid), self.mnt]
-            run.do(argv, partial(_change_root, self.mnt, wanted.uid, wanted.gid, None), self.rid)
-        if now.mode != wanted.mode:
-            argv = ["chmod", "%04o" % wanted.mode, self.mnt]
-            run.do(argv, partial(_change_root, self.mnt, -1, -1, wanted.mode), self.rid)
-
     # Down
 
     def stop(self) -> bool:
         if self.imagined == DOWN:
             return False
-        top = self._top()
-        if top is not None:
+        top, kind = self._at_point()
+        if kind != OTHER:
             self._refuse_of_others()
-        if top is not None and not self.machine.run.check_mode:
+        if top is not None and (kind == FOREIGN or (kind == OTHER and self._trace.is_unfinished())):
+            raise NodeError(self._mistaken(top, FOREIGN))
+        if top is not None and kind == DECLARED and not self.machine.run.check_mode:
+            if self._trace.is_unfinished():
+                self._trace.keep(top)
             try:
                 self._look()
             except Undetermined:
@@ -348,8 +372,9 @@ class Mount(Driver):
         return False if self._top() is not None else self._provision.make()
 
     def unprovision(self) -> bool:
-        if self._top() is not None:
-            raise NodeError("%s is still mounted: stop it first" % self.label())
+        top, kind = self._at_point()
+        if top is not None and kind != OTHER:
+            raise NodeError("%s is still mounted on %s: stop it first" % (describe(top), self.mnt))
         changed = self._provision.destroy()
         changed = self._remove_folders([str(folder) for folder in self._recorded("folders")]) or changed
         if not self.machine.run.check_mode:
@@ -362,33 +387,3 @@ def _is_read_only(device: str) -> bool:
     if not device:
         return False
     return (files.read_text("/sys/dev/block/%d:%d/ro" % block.number(device)) or "").strip() == "1"
-
-
-def _user_id(name: str) -> int:
-    if name.isdigit():
-        return int(name)
-    try:
-        return pwd.getpwnam(name).pw_uid
-    except KeyError:
-        raise NodeError("there is no user %s on this node" % name) from None
-
-
-def _read_root(folder: str) -> Root:
-    facts = os.lstat(folder)
-    return Root(facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode))
-
-
-def _change_root(folder: str, uid: int, gid: int, mode: Optional[int]) -> None:
-    """Change a folder through a descriptor that follows no link."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        if mode is None:
-            os.fchown(descriptor, uid, gid)
-        else:
-            os.fchmod(descriptor, mode)
-    finally:
-        os.close(descriptor)
-
-
-def _in_words(root: Root) -> str:
-    return "%d:%d with mode %04o" % (root.uid, root.gid, root.mode)

@@ -15,6 +15,7 @@ from ..node import block, files, filesystems, holders, loops, mounts
 from ..node.errors import NodeError
 from ..node.machine import Machine
 from ..node.mounts import Mount
+from .mount_siblings import Siblings
 from .mount_source import MountSource, describe, will_be_carried
 
 _FSTAB = "/etc/fstab"
@@ -26,9 +27,10 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 class MountCheck:
     """The questions before a mount. Each raises NodeError with the reason to refuse, and what to do about it."""
 
-    def __init__(self, machine: Machine, source: MountSource, mnt: str, shared: bool):
+    def __init__(self, machine: Machine, source: MountSource, siblings: Siblings, mnt: str, shared: bool):
         self._machine = machine
         self._source = source
+        self._siblings = siblings
         self._mnt = mnt
         self._shared = shared
 
@@ -87,11 +89,11 @@ class MountCheck:
             )
 
     def device(self, device: str) -> None:
-        """Nobody uses the device, it holds what is declared, and a shared one is guarded.
+        """Nobody else uses the device, it holds what is declared, and a shared one is guarded.
 
         `e2fsck` in a file system that is in use destroys it.
         """
-        if not block.wait_until_free(device, _FREE_WITHIN):
+        if not self._siblings.share(device) and not block.wait_until_free(device, _FREE_WITHIN):
             users = holders.of_device(*block.number(device))
             raise NodeError("%s is in use: %s" % (device, "; ".join(users) or "by whom cannot be seen from here"))
         twins = loops.twins(device)
@@ -154,11 +156,11 @@ class MountCheck:
             return True
         tag = spec.replace('"', "")
         if tag.startswith(("UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=")):
-            path = filesystems.find_tag(tag) or ""
+            paths = filesystems.devices_with(tag)
         else:
-            path = spec if spec.startswith("/dev/") and os.path.exists(spec) else ""
-        device = self._source.device() if path else ""
-        return bool(device) and block.number(path) == block.number(device)
+            paths = [spec] if spec.startswith("/dev/") and os.path.exists(spec) else []
+        device = self._source.device() if paths else ""
+        return bool(device) and block.number(device) in map(block.number, paths)
 
 
 def unit_name(point: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Dict, List
+from typing import Dict, List, Set
 
 from ..definition.model import Definition
 from ..node import block, holders, mounts
@@ -16,7 +16,9 @@ from ..node.commands import execute
 from ..node.errors import NodeError
 from ..node.machine import Machine
 from ..node.mounts import Mount
+from .mount_siblings import Siblings
 from .mount_source import MountSource, describe
+from .mount_trace import DECLARED, REMEMBERED, MountTrace, namespace_of
 
 _COMMAND_DEADLINE = 60.0
 _FREE_WITHIN = 3.0
@@ -26,20 +28,32 @@ _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 class MountRelease:
     """The way down of one file system. `patience` is how long to wait for those who still use it, in seconds."""
 
-    def __init__(self, machine: Machine, service: Definition, rid: str, source: MountSource, mnt: str, patience: float):
+    def __init__(
+        self,
+        machine: Machine,
+        service: Definition,
+        rid: str,
+        source: MountSource,
+        trace: MountTrace,
+        siblings: Siblings,
+        mnt: str,
+        patience: float,
+    ):
         self._machine = machine
         self._service = service
         self._rid = rid
         self._source = source
+        self._trace = trace
+        self._siblings = siblings
         self._mnt = mnt
         self._patience = patience
         self._freed = ""
-        """The device that was found free at the end of a stop. Its disk may be stopped when the evidence is asked for."""
+        """The devices that were found free at the end of a stop. Their disk may be stopped when the evidence is asked for."""
 
     def release(self) -> bool:
-        """Unmount what is declared and prove that it is free; whether there was anything to unmount. Raises NodeError.
+        """Unmount what is declared, or was mounted before, and prove that it is free; whether there was anything to unmount.
 
-        A file system that is not mounted here, but held by somebody elsewhere, is not released either.
+        A file system that is not mounted here, but held by somebody elsewhere, is not released either. Raises NodeError.
         """
         table = mounts.table()
         ours = self._ours(table)
@@ -60,18 +74,22 @@ class MountRelease:
         left = self._ours(mounts.table())
         if left:
             raise NodeError("%s is still mounted on %s" % (describe(left[-1]), self._mnt))
-        device = self._source.device() if self._source.is_block else ""
         wait = max(_FREE_WITHIN, self._patience)
-        if device and not block.wait_until_free(device, wait):
-            users = holders.of_device(*block.number(device))
-            raise NodeError(
-                "%s is not mounted on %s any more and still in use: %s; end that, then stop again"
-                % (device, self._mnt, "; ".join(users) or "by whom cannot be seen from here")
-            )
+        devices = self._devices()
+        shared = [device for device in devices if self._siblings.share(device)]
+        for device in devices:
+            if device not in shared and not block.wait_until_free(device, wait):
+                users = holders.of_device(*block.number(device))
+                raise NodeError(
+                    "%s is not mounted on %s any more and still in use: %s; end that, then stop again"
+                    % (device, self._mnt, "; ".join(users) or "by whom cannot be seen from here")
+                )
         evidence = {"mounts": self._no_mount_left(wait)}
-        if device:
-            self._freed = device
-            evidence["device"] = "an exclusive open of %s succeeded" % device
+        if shared:
+            evidence["device"] = "%s is in use by other file systems of the service alone" % " and ".join(shared)
+        elif devices:
+            self._freed = " and of ".join(devices)
+            evidence["device"] = "an exclusive open of %s succeeded" % self._freed
         elif self._freed:
             evidence["device"] = "an exclusive open of %s succeeded, then the device was given up" % self._freed
         elif self._source.is_block:
@@ -80,9 +98,21 @@ class MountRelease:
 
     # Parts
 
+    def _devices(self) -> List[str]:
+        """The devices that have to be free: what this service has mounted, and what is declared when that is not it."""
+        number, declared = self._trace.number(), self._source.devices()
+        if not number:
+            return declared
+        same = [device for device in declared if self._source.number_of(device) == number]
+        return same or [*declared, block.path_of(number)]
+
     def _ours(self, table: List[Mount]) -> List[Mount]:
-        """The mounts of the declared device on the declared mount point, the top one last."""
-        return [mount for mount in table if mount.point == self._mnt and self._source.is_mounted_as(mount, table)]
+        """What is declared, or was mounted by this service, on the declared mount point, the top one last."""
+        return [
+            mount
+            for mount in table
+            if mount.point == self._mnt and self._trace.judge(mount, table) in (DECLARED, REMEMBERED)
+        ]
 
     def _refuse(self, table: List[Mount], ours: List[Mount]) -> None:
         """Raise NodeError, before the first change, for mounts on top of it or in it that are not its own."""
@@ -165,19 +195,22 @@ class MountRelease:
     def _left_in(self, namespaces: mounts.Namespaces) -> str:
         """Which process still has it mounted, in words; empty when none has."""
         own = mounts.table()
-        number = self._source.number() if self._source.is_block else ""
-        for pid, table in namespaces.values():
-            for mount in table:
-                if self._is_left(mount, number, own):
-                    return "%s is still mounted on %s, in the mount namespace of %s" % (
-                        describe(mount),
-                        mount.point,
-                        holders.who(pid),
-                    )
+        numbers = {self._source.number_of(device) for device in self._devices()}
+        left = [
+            (pid, mount) for pid, table in namespaces.values() for mount in table if self._is_left(mount, numbers, own)
+        ]
+        for pid, mount in [*left, *self._trace.left_in(namespaces)]:
+            if self._siblings.own(mount):
+                continue
+            where = namespace_of(pid, namespaces)
+            return "%s is still mounted on %s%s" % (describe(mount), mount.point, where)
         return ""
 
-    def _is_left(self, mount: Mount, number: str, own: List[Mount]) -> bool:
-        """Whether it is the device, anywhere, or what has no device, at the same mount point. `own` are our mounts."""
+    def _is_left(self, mount: Mount, numbers: Set[str], own: List[Mount]) -> bool:
+        """Whether it is on one of the devices, anywhere, or the bound folder or export, at the same mount point.
+
+        `own` are our mounts. Of a tmpfs only the memory of its mount tells.
+        """
         if self._source.is_block:
-            return bool(number) and number in mounts.device_numbers(mount)
-        return mount.point == self._mnt and self._source.is_mounted_as(mount, own)
+            return not numbers.isdisjoint(mounts.device_numbers(mount))
+        return self._source.type != "tmpfs" and mount.point == self._mnt and self._source.is_mounted_as(mount, own)

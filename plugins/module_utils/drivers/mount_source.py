@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Set, Tuple
 
-from ..definition.mount_options import BLOCK_TYPES, NFS_TYPES, is_file
+from ..definition.mount_options import BLOCK_TYPES, NFS_TYPES, is_file, options
 from ..node import block, files, filesystems, loops, mounts
 from ..node.errors import NodeError, Undetermined
 from ..node.mounts import Mount
@@ -23,6 +23,7 @@ class MountSource:
     def __init__(self, values: Mapping[str, Any], outlook: Outlook):
         self.type: str = values["type"]
         self.declared: str = values["dev"] or ("tmpfs" if self.type == "tmpfs" else "")
+        self._options = options(values)
         self._outlook = outlook
 
     @property
@@ -45,13 +46,30 @@ class MountSource:
     def device(self) -> str:
         """The path of the block device now, an empty string when there is none.
 
+        Raises as `devices` does, and NodeError when several have the tag: a clone is not told from its origin by that.
+        """
+        found = self.devices()
+        if len(found) > 1:
+            raise NodeError(
+                "several devices have %s: %s; name the right one in 'dev', or give the others another one"
+                % (self.declared, " and ".join(found))
+            )
+        return found[0] if found else ""
+
+    def devices(self) -> List[str]:
+        """The paths of the block devices that may be meant now: of a tag, all that have it.
+
         A symbolic link below /dev is followed by the kernel as everywhere. Raises Undetermined when it cannot be told, and
         NodeError when the path is something else than a block device.
         """
+        if not self.is_block:
+            return []
         if not self.declared.startswith("/"):
-            return filesystems.find_tag(self.declared) or ""
-        if is_file(self.declared):
-            return loops.device_of(self.declared)
+            return filesystems.devices_with(self.declared)
+        path = loops.device_of(self.declared) if is_file(self.declared) else self._device_at_path()
+        return [path] if path else []
+
+    def _device_at_path(self) -> str:
         try:
             facts = os.stat(self.declared)
         except (FileNotFoundError, NotADirectoryError):
@@ -64,7 +82,15 @@ class MountSource:
 
     def number(self) -> str:
         """The number of the block device as in the table of mounts, an empty string when there is none."""
-        device = self.device()
+        return self.number_of(self.device())
+
+    def numbers(self) -> Set[str]:
+        """The numbers of all block devices that may be meant."""
+        return {self.number_of(device) for device in self.devices()}
+
+    @staticmethod
+    def number_of(device: str) -> str:
+        """The number of a block device as in the table of mounts, an empty string for an empty path."""
         return "%d:%d" % block.number(device) if device else ""
 
     def argument(self, device: str, check_mode: bool = False) -> str:
@@ -102,13 +128,13 @@ class MountSource:
             return mount.type in NFS_TYPES and mount.source.rstrip("/") == self.declared.rstrip("/")
         if self.type == "bind":
             return (mount.device, mount.root) == self._bound(table)
-        if mount.root != "/" and mount.type != "btrfs":
+        if not self._is_whole(mount):
             return False
         if self._is_loop_of_file(mount):
             return True
-        number = self.number()
-        if number:
-            return number in mounts.device_numbers(mount)
+        numbers = self.numbers()
+        if numbers:
+            return not numbers.isdisjoint(mounts.device_numbers(mount))
         if self.declared.startswith("/dev/"):
             return mount.source == self.declared
         if mount.type != self.type:
@@ -117,6 +143,19 @@ class MountSource:
             "%s is mounted on %s, and %s cannot be found: it cannot be told whether that is the same device"
             % (mount.source, mount.point, self.declared)
         )
+
+    @property
+    def subvolume(self) -> str:
+        """The folder of the declared subvolume of a btrfs, an empty string when none is declared by its name."""
+        names = [word.partition("=")[2] for word in self._options if word.startswith("subvol=")]
+        return "/" + names[-1].strip("/") if names and self.type == "btrfs" else ""
+
+    def _is_whole(self, mount: Mount) -> bool:
+        """Whether a mount shows a whole file system, or the declared subvolume of a btrfs."""
+        if mount.type != "btrfs":
+            return mount.root == "/"
+        ids = [word for word in self._options if word.startswith("subvolid=")]
+        return self.subvolume in ("", mount.root) and (not ids or ids[-1] in mount.super_options)
 
     def _bound(self, table: List[Mount]) -> Tuple[str, str]:
         """The device and the folder in it that a bind mount of the declared folder shows."""

@@ -10,6 +10,7 @@ import os
 from typing import List, Optional
 
 from ..node import processes
+from ..node.cgroups import ControlGroup
 from ..node.commands import require_programs
 from ..node.docker_api import DockerApi, require_sdk
 from ..node.errors import NodeError, Undetermined
@@ -78,12 +79,9 @@ class NodeDockerd(Daemon):
             self._api = DockerApi(self.socket, _API_DEADLINE)
         return self._api
 
-    def container_pids(self, container_id: str) -> List[int]:
-        for name in (container_id, "docker-%s.scope" % container_id):
-            pids = self.machine.cgroup.below(name).pids()
-            if pids:
-                return sorted(pids)
-        return []
+    def container_group(self, container_id: str) -> ControlGroup:
+        plain, scope = map(self.machine.cgroup.below, (container_id, "docker-%s.scope" % container_id))
+        return scope if scope.exists() else plain
 
     def run_options(self) -> List[str]:
         if self.api().info().get("CgroupDriver") == "systemd":

@@ -25,11 +25,12 @@ class Footing:
 
     def of(self, driver: Driver) -> List[Driver]:
         """The resources that a resource stands on, in the order of a start."""
-        paths = driver.needs()
+        paths, rids = driver.needs(), driver.leans_on()
         return [
             other
             for other in self._drivers
-            if other is not driver and any(other in self.providers(path, driver) for path in paths)
+            if other is not driver
+            and (other.rid in rids or any(other in self.providers(path, driver) for path in paths))
         ]
 
     def upon(self, driver: Driver) -> List[Driver]:

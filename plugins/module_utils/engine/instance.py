@@ -74,7 +74,7 @@ class Instance:
             found = [text % (rid, what, where) for rid, what in self.forgotten()]
         except NodeError as error:
             return [str(error)]
-        if not (self.definition.runs_here and self._has_containers()) and self._is_daemon_left():
+        if not (self.definition.runs_here and self._has_containers()) and self._is_daemon_left(1.0):
             text = "the docker daemon of an earlier definition is there, and this one %s"
             found.append(text % ("has no container: a stop ends it" if self.definition.runs_here else where))
         return found
@@ -82,8 +82,8 @@ class Instance:
     def _has_containers(self) -> bool:
         return any(isinstance(driver, Container) for driver in self.drivers)
 
-    def _is_daemon_left(self) -> bool:
-        return isinstance(self.daemon, Dockerd) and self.daemon.look().state != DOWN
+    def _is_daemon_left(self, max_age: float) -> bool:
+        return isinstance(self.daemon, Dockerd) and self.daemon.look(max_age).state != DOWN
 
     def read(self) -> Dict[str, Status]:
         """What every resource is now, by rid. A service that does not run here has none to read."""
@@ -110,6 +110,7 @@ class Instance:
         return {
             "path": str(self.definition.path),
             "node": self.definition.node,
+            "nodes": self.definition.placement,
             "env": self.definition.values["env"],
             "app": self.definition.values["app"],
             "here": here,
@@ -154,7 +155,7 @@ class Instance:
         }
 
     def _daemon_status(self) -> Optional[Dict[str, Any]]:
-        if not self._has_containers() and not self._is_daemon_left():
+        if not self._has_containers() and not self._is_daemon_left(0.0):
             return None
         look = self.daemon.look(1.0)
         problems = self.daemon.problems() if isinstance(self.daemon, Dockerd) and look.state == UP else []

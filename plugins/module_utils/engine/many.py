@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 from ..definition.model import Definition
 from ..drivers.base import Status
 from ..node import files
+from ..node.bridges import network_in_use
 from ..node.commands import Runner
 from ..node.errors import NodeError
 from ..node.journal import Journal, Sink, clean, timestamped
@@ -78,7 +79,7 @@ def _reserve_subnets(definitions: Mapping[str, Definition], host: Host, check_mo
             if definition.private and definition.runs_here and host.subnets.find(slug) is None:
                 if not check_mode:
                     files.make_folder(host.directories.state, 0o711)
-                choose(slug, definition.values["docker_subnet"])
+                choose(slug, definition.values["docker_subnet"] or network_in_use(definition.short_id))
 
 
 def inspect(definitions: Mapping[str, Definition], host: Host) -> Dict[str, Dict[str, Any]]:

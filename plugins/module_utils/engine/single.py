@@ -26,9 +26,9 @@ def act_on_daemon(definition: Definition, host: Host, bridge: bool, state: str, 
     daemon = Dockerd(definition, instance.machine, needs_bridge=bridge)
 
     def stop() -> bool:
-        running = daemon.running_containers() if daemon.look().state == "up" else []
+        running = daemon.running_containers() if daemon.look().state == "up" else {}
         if running:
-            raise NodeError("the docker daemon still runs containers: %s" % ", ".join(running))
+            raise NodeError("the docker daemon still runs containers: %s" % ", ".join(sorted(running.values())))
         changed = daemon.stop()
         if not check_mode:
             daemon.evidence()
@@ -49,7 +49,9 @@ def act_on_container(definition: Definition, host: Host, state: str, check_mode:
     def start() -> bool:
         look = instance.daemon.look()
         if look.state != "up":
-            raise NodeError("%s: start it with dockyard.svc.dockerd first" % look.reason)
+            of_node = "start the node's docker daemon, or give the data_root of a private one"
+            advice = "start it with dockyard.svc.dockerd first" if definition.private else of_node
+            raise NodeError("%s: %s" % (look.reason, advice))
         driver.check_start()
         changed = driver.start()
         driver.settle()

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence, Set
+from typing import Dict, List, Sequence, Set
 
 from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_DOWN, UNDEF, UP, WARN, Daemon, Driver
 from ..drivers.container import Container
 from ..drivers.dockerd import Dockerd
-from ..node.errors import NodeError
+from ..node.errors import CommandLate, NodeError, Unanswered
 from .steps import ActionFailed, Steps
 
 _RELEASED = (DOWN, STANDBY_DOWN, NOT_APPLICABLE)
@@ -99,9 +99,22 @@ class Stopping(Steps):
             if reason and look.pid is not None:
                 self._journal.remark("", "%s: it is ended, and its containers with it" % reason, "warn")
                 self.changed = self._attempt("docker daemon", daemon.stop) or self.changed
-        self._each(containers, self._stop_one)
+        try:
+            self._each(containers, self._stop_one)
+        except ActionFailed as failure:
+            if not (whole and isinstance(daemon, Dockerd) and self._is_stuck(failure, daemon)):
+                raise
+            self._journal.remark("", "%s: the docker daemon is ended, and its containers with it" % failure, "warn")
+            self.changed = self._attempt("docker daemon", daemon.stop) or self.changed
+            self._each(containers, self._stop_one)
         if isinstance(daemon, Dockerd):
             self._release_daemon(daemon, containers, whole)
+
+    def _is_stuck(self, failure: ActionFailed, daemon: Dockerd) -> bool:
+        """Whether docker lives and cannot stop a container, because what stands between them does not answer."""
+        if not isinstance(failure.__cause__, (CommandLate, Unanswered)) or daemon.look().pid is None:
+            return False
+        return not self._strangers(self._attempt("docker daemon", lambda: daemon.running_containers(by_list=True)))
 
     def _lost_below(self, daemon: Dockerd) -> str:
         """Why a daemon that is up cannot stop its containers: its data root is gone. Empty when it can, or may."""
@@ -113,7 +126,7 @@ class Stopping(Steps):
     def _release_daemon(self, daemon: Dockerd, stopped: List[Container], whole: bool) -> None:
         """End the daemon with its last container. One that people have started in it by hand is named, and not stopped."""
         running = self._running(daemon, stopped)
-        strangers = sorted(set(running) - self._own_names()) if running else []
+        strangers = self._strangers(running)
         if not running:
             if self._attempt("docker daemon", daemon.stop):
                 self.changed = True
@@ -127,20 +140,27 @@ class Stopping(Steps):
                 % (", ".join(strangers), daemon.socket)
             )
         else:
-            self._journal.remark("", "the docker daemon stays up for %s" % ", ".join(running))
+            self._journal.remark("", "the docker daemon stays up for %s" % ", ".join(sorted(running.values())))
 
-    def _own_names(self) -> Set[str]:
-        """The names of the service's containers that are not down. A stranger with such a name is none of them."""
-        return {driver.name for driver in self._containers() if self._attempt(driver.rid, driver.status).state != DOWN}
+    def _strangers(self, running: Dict[str, str]) -> List[str]:
+        """The names of those among containers, by id, that are not the service's. One of its own may have another name."""
+        own = self._ids(self._containers()) if running else set()
+        return sorted(name for container_id, name in running.items() if container_id not in own)
 
-    def _running(self, daemon: Dockerd, stopped: List[Container]) -> List[str]:
-        """The names of what runs in the daemon, or outlived it; in check mode without what would have been stopped."""
+    def _ids(self, containers: Sequence[Container]) -> Set[str]:
+        return {container_id for driver in containers for container_id in self._attempt(driver.rid, driver.ids)}
+
+    def _running(self, daemon: Dockerd, stopped: List[Container]) -> Dict[str, str]:
+        """What runs in the daemon, or outlived it: names by id; in check mode without what would have been stopped."""
         look = daemon.look()
         if look.state == UNDEF:
             raise ActionFailed("docker daemon: %s" % look.reason)
         if look.state == WARN:
-            return sorted(self._own_names() - {driver.name for driver in stopped})
+            left = [driver for driver in self._containers() if driver not in stopped]
+            left = [driver for driver in left if self._attempt(driver.rid, driver.status).state != DOWN]
+            return {container_id: driver.name for driver in left for container_id in self._ids([driver])}
         if look.state == DOWN:
-            return []
-        imagined = {driver.name for driver in stopped} if self._check_mode else set()
-        return [name for name in self._attempt("docker daemon", daemon.running_containers) if name not in imagined]
+            return {}
+        imagined = self._ids(stopped) if self._check_mode else set()
+        running: Dict[str, str] = self._attempt("docker daemon", daemon.running_containers)
+        return {container_id: name for container_id, name in running.items() if container_id not in imagined}

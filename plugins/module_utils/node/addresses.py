@@ -19,12 +19,16 @@ from .errors import CommandFailed, Undetermined
 IpAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 DEADLINE = 10.0
-_FLAGS = ("secondary", "dynamic", "tentative", "dadfailed", "temporary", "mngtmpaddr")
+_FLAGS = ("secondary", "dynamic", "tentative", "dadfailed", "temporary", "mngtmpaddr", "deprecated")
+_MASTERS_WITHOUT_PORTS = ("vrf",)
 
 
 @dataclass(frozen=True)
 class Address:
-    """One address of an interface. `flags` are those words of ip-address(8) that are true of it."""
+    """One address of an interface. `flags` are those words of ip-address(8) that are true of it.
+
+    `seconds` is how long it stays when it is not for good.
+    """
 
     local: IpAddress
     prefix: int
@@ -33,6 +37,7 @@ class Address:
     scope: str = "global"
     peer: str = ""
     flags: FrozenSet[str] = frozenset()
+    seconds: Optional[int] = None
 
     @property
     def network(self) -> Union[ipaddress.IPv4Network, ipaddress.IPv6Network]:
@@ -150,6 +155,7 @@ def _address(entry: Dict[str, Any]) -> Address:
         scope=str(entry.get("scope", "global")),
         peer=entry.get("address", ""),
         flags=frozenset(flag for flag in _FLAGS if entry.get(flag)),
+        seconds=int(entry["valid_life_time"]) if entry.get("dynamic") and "valid_life_time" in entry else None,
     )
 
 
@@ -178,7 +184,13 @@ def add_command(device: str, address: Address) -> List[str]:
 
 def remove_command(device: str, address: Address) -> List[str]:
     """The command that takes one address from an interface."""
-    return ["ip", "address", "delete", str(address), "dev", device]
+    peer = [str(address.local), "peer", "%s/%d" % (address.peer, address.prefix)] if address.peer else [str(address)]
+    return ["ip", "address", "delete", *peer, "dev", device]
+
+
+def keep_command(device: str, address: Address) -> str:
+    """What somebody types to let an address stay for good."""
+    return "ip address change %s dev %s valid_lft forever preferred_lft forever" % (address, device)
 
 
 def _read_json(argv: List[str]) -> Any:
@@ -210,9 +222,18 @@ def promote_file(device: str) -> str:
     return "/proc/sys/net/ipv4/conf/%s/promote_secondaries" % device
 
 
-def is_port(device: str) -> bool:
-    """Whether an interface is a port of a bridge or of a bond: what comes in goes to its master, and not to its addresses."""
-    return any(os.path.exists("/sys/class/net/%s/%s" % (device, name)) for name in ("brport", "bonding_slave"))
+def is_port(link: Link) -> bool:
+    """Whether an interface is a port of a bridge, bond or team: what comes in goes to its master, and not to its addresses.
+
+    The interfaces of a VRF keep theirs. Raises Undetermined.
+    """
+    if not link.master:
+        return False
+    found = _read_json(["ip", "-json", "-details", "link", "show", "dev", link.name])
+    try:
+        return found[0].get("linkinfo", {}).get("info_slave_kind") not in _MASTERS_WITHOUT_PORTS
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise Undetermined("the output of 'ip -json -details link show' was not understood: %r" % error) from error
 
 
 def has_ipv6(device: str) -> bool:

@@ -12,7 +12,7 @@ import os
 import stat
 from typing import List, Tuple
 
-from . import processes
+from . import files, processes
 from .commands import execute
 from .errors import Undetermined
 
@@ -45,6 +45,24 @@ def number(path: str) -> Tuple[int, int]:
     if not stat.S_ISBLK(facts.st_mode):
         raise Undetermined("%s is not a block device" % path)
     return os.major(facts.st_rdev), os.minor(facts.st_rdev)
+
+
+def path_of(number: str) -> str:
+    """The path of a block device below /dev by its number, such as 7:0. Raises Undetermined. Source: sysfs, uevent."""
+    for line in (files.read_text("/sys/dev/block/%s/uevent" % number) or "").splitlines():
+        if line.startswith("DEVNAME="):
+            return "/dev/" + line.partition("=")[2]
+    raise Undetermined("the kernel does not name the block device %s" % number)
+
+
+def sequence(number: str) -> str:
+    """What tells the disk with this number from those that had it before, or will; an empty string before Linux 5.15.
+
+    Source: the kernel's ABI of sysfs, diskseq. A partition has that of its disk.
+    """
+    folder = "/sys/dev/block/" + number
+    text = files.read_text(folder + "/diskseq") or files.read_text(folder + "/../diskseq")
+    return (text or "").strip()
 
 
 def is_free(path: str) -> bool:

@@ -19,9 +19,11 @@ from typing import Any, Dict, List, Optional
 from . import files, locks
 from .commands import Runner, execute
 from .errors import CommandFailed, NodeError, Undetermined
+from .journal import Journal
 
 PREFIX = "dy"
 _DEADLINE = 10.0
+_LARGEST, _SMALLEST = 8, 27  # prefix lengths of the networks that a service may have
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class SubnetRegistry:
             network = ipaddress.IPv4Network(wanted)
             for name, other in others.items():
                 if network.overlaps(other):
-                    raise NodeError("docker_subnet %s overlaps %s of service %s" % (network, other, name))
+                    raise NodeError("the network %s overlaps %s of service %s" % (network, other, name))
             return Subnet(network)
         taken = list(others.values()) + _networks_of_node()
         for network in self._pool.subnets(new_prefix=max(24, self._pool.prefixlen)):
@@ -119,18 +121,26 @@ class Bridge:
 
     def problem(self) -> str:
         """What somebody has taken away while the daemon runs, an empty string when all is there."""
-        if not self.exists():
+        link = self._link()
+        if not link:
             return "the bridge %s is gone, and with it the network of the containers: restart the service" % self.name
+        if "UP" not in link.get("flags", []) or not _addresses(link):
+            return "the bridge %s is down or has lost its address, a start brings it back" % self.name
         if not self.has_rules():
             return "the nftables table %s is gone, a start brings it back" % self.table
         return ""
+
+    def subnet(self) -> Optional[Subnet]:
+        """The subnet that the bridge was made for, None when there is none, or without its address. Raises Undetermined."""
+        interfaces = [ipaddress.IPv4Interface(address) for address in _addresses(self._link())]
+        return Subnet(interfaces[0].network.supernet(1)) if interfaces else None
 
     def start(self, subnet: Subnet) -> None:
         """Make the bridge, its address and its rules, as far as they are missing."""
         link = self._link()
         if not link:
             self._run.change(["ip", "link", "add", "name", self.name, "type", "bridge"], _DEADLINE)
-        if subnet.gateway not in ["%s/%d" % (a["local"], a["prefixlen"]) for a in link.get("addr_info", []) if a]:
+        if subnet.gateway not in _addresses(link):
             self._run.change(["ip", "address", "add", subnet.gateway, "dev", self.name], _DEADLINE)
         if "UP" not in link.get("flags", []):
             self._run.change(["ip", "link", "set", "dev", self.name, "up"], _DEADLINE)
@@ -174,6 +184,18 @@ class Bridge:
         return next((link for link in links if link), {})
 
 
+def network_in_use(short_id: str) -> Optional[str]:
+    """The network of a service by the bridge that it has, also when the table of subnets was lost. Raises Undetermined."""
+    subnet = Bridge(short_id, Runner(Journal(""))).subnet()
+    return str(subnet.network) if subnet else None
+
+
+def _addresses(link: Dict[str, Any]) -> List[str]:
+    """The IPv4 addresses of an interface with their prefix lengths."""
+    infos = [info for info in link.get("addr_info", []) if info.get("family") == "inet"]
+    return ["%s/%d" % (info["local"], info["prefixlen"]) for info in infos]
+
+
 def _networks_of_node() -> List[ipaddress.IPv4Network]:
     """The networks that the node has a route to, its default route left out."""
     routes = _json(["ip", "-json", "-4", "route", "show", "table", "main"])
@@ -200,8 +222,9 @@ def _json(argv: List[str]) -> Any:
 
 
 def _network(text: object) -> Optional[ipaddress.IPv4Network]:
-    """A network in the file, None for anything else: that is of no use to anybody, and no reason to fail."""
+    """A network in the file, None for anything that cannot be used: that is of no use to anybody, and no reason to fail."""
     try:
-        return ipaddress.IPv4Network(text) if isinstance(text, str) else None
+        network = ipaddress.IPv4Network(text) if isinstance(text, str) else None
     except ValueError:
         return None
+    return network if network and _LARGEST <= network.prefixlen <= _SMALLEST else None

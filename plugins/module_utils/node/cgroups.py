@@ -13,18 +13,20 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import List, Set
+from functools import partial
+from typing import Iterator, List, Set, Tuple
 
 from . import processes
+from .commands import Runner
 from .errors import NodeError, Undetermined
 
 
 def hierarchies() -> List[str]:
     """The mount points of the cgroup hierarchies."""
     found = []
-    with open("/proc/self/mounts", encoding="utf-8") as stream:
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
         for line in stream:
-            _device, where, kind = line.split()[:3]
+            _device, where, kind = line.split(" ")[:3]
             if kind in ("cgroup", "cgroup2"):
                 found.append(where)
     return found
@@ -105,6 +107,34 @@ class ControlGroup:
 
         return processes.wait_until(empty, deadline)
 
+    def is_frozen(self, inside: bool = True) -> bool:
+        """Whether processes of the group are frozen: they do nothing, and with cgroup v1 not even SIGKILL ends them.
+
+        Without `inside` the groups inside it do not matter.
+        """
+        return any(True for _file, _word in self._frozen(inside))
+
+    def thaw(self, run: Runner, rid: str = "", inside: bool = True) -> bool:
+        """Let the processes of the group, and of the groups inside it, go on; whether any were frozen."""
+        frozen = list(self._frozen(inside))
+        for file, word in frozen:
+            run.do(["sh", "-c", "echo %s > %s" % (word, file)], partial(_write, file, word), rid)
+        return bool(frozen)
+
+    def _frozen(self, inside: bool) -> Iterator[Tuple[str, str]]:
+        """The switch of each frozen group, outer ones first, and the word that thaws it.
+
+        The freezer of v1 freezes what is inside with a group; there only the switch of that group helps.
+        """
+        for flag, switch, word in (
+            ("freezer.self_freezing", "freezer.state", "THAWED"),
+            ("cgroup.freeze", "cgroup.freeze", "0"),
+        ):
+            for folder in [folder for folder in self._folders if os.path.exists("%s/%s" % (folder, flag))]:
+                for parent in [step[0] for step in os.walk(folder)] if inside else [folder]:
+                    if _read("%s/%s" % (parent, flag)) == "1":
+                        yield "%s/%s" % (parent, switch), word
+
     def remove(self) -> None:
         """Remove the group and the empty groups inside it. A group that still holds a process stays."""
         for folder in self._folders:
@@ -113,6 +143,24 @@ class ControlGroup:
                     os.rmdir(parent)
                 except OSError:
                     continue
+
+
+def _read(file: str) -> str:
+    """The word in a file of a group, an empty string when the group has gone."""
+    try:
+        with open(file, encoding="ascii") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
+def _write(file: str, word: str) -> None:
+    """Write a word to a file of a group. Nothing happens when the group has gone."""
+    try:
+        with open(file, "r+", encoding="ascii") as stream:
+            stream.write(word)
+    except FileNotFoundError:
+        return
 
 
 def _fill_cpuset(folder: str) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-from .errors import CommandFailed, NodeError
+from .errors import CommandFailed, CommandLate, NodeError
 from .journal import Event, Journal
 
 _LAST_WORDS = 2.0
@@ -135,7 +135,7 @@ def execute(
             stdout, stderr = error.stdout or b"", error.stderr or b""
         said = _text(stderr or stdout).strip()
         message = "%s was not done after %g s and was ended%s" % (argv[0], deadline, ": " + said if said else "")
-        raise CommandFailed(argv, None, _text(stdout), _text(stderr), message) from None
+        raise CommandLate(argv, None, _text(stdout), _text(stderr), message) from None
     return Result(process.returncode, _text(stdout), _text(stderr))
 
 

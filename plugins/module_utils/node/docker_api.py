@@ -16,7 +16,7 @@ import threading
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Optional, TypeVar
 
-from .errors import NodeError, Undetermined
+from .errors import NodeError, Unanswered, Undetermined
 
 Answer = TypeVar("Answer")
 _import = threading.Lock()
@@ -104,9 +104,7 @@ class DockerApi:
         except self._errors.NotFound as error:
             raise _NotThere(str(error)) from error
         except Exception as error:  # the SDK lets errors of requests, urllib3 and the socket through
-            raise Undetermined(
-                "the docker daemon on %s does not answer: %s" % (self._socket, _reason(error))
-            ) from error
+            raise Unanswered("the docker daemon on %s does not answer: %s" % (self._socket, _reason(error))) from error
 
 
 class _NotThere(NodeError):

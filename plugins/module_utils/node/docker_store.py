@@ -24,6 +24,7 @@ class StoredContainer:
     id: str
     name: str
     labels: Dict[str, str]
+    network: str
 
 
 def containers(data_root: str) -> Optional[List[StoredContainer]]:
@@ -40,7 +41,9 @@ def containers(data_root: str) -> Optional[List[StoredContainer]]:
         config = files.read_json(os.path.join(folder, container_id, "config.v2.json"))
         if isinstance(config, dict):
             labels: Any = (config.get("Config") or {}).get("Labels") or {}
-            found.append(StoredContainer(container_id, str(config.get("Name", "")).lstrip("/"), dict(labels)))
+            host = files.read_json(os.path.join(folder, container_id, "hostconfig.json"))
+            network = str(host.get("NetworkMode", "")) if isinstance(host, dict) else ""
+            found.append(StoredContainer(container_id, str(config.get("Name", "")).lstrip("/"), dict(labels), network))
     return found
 
 

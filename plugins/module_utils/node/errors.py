@@ -12,6 +12,9 @@ from typing import Optional, Sequence
 class NodeError(Exception):
     """Something could not be done; the message says what happened, what the machine said, and what to do."""
 
+    def __init__(self, message: str = ""):
+        super().__init__(printable(message))
+
 
 class Undetermined(NodeError):
     """Something could not be told. Never to be read as absent, stopped or down."""
@@ -27,6 +30,19 @@ class CommandFailed(NodeError):
         self.stderr = stderr
         said = last_lines(stderr or stdout)
         super().__init__(message or "%s ended with %s%s" % (argv[0], rc, ": " + said if said else ""))
+
+
+class CommandLate(CommandFailed):
+    """A command was not done in time and was ended."""
+
+
+class Unanswered(Undetermined):
+    """A daemon was asked and did not answer."""
+
+
+def printable(text: str) -> str:
+    """A text that can be written in UTF-8: a name of a file may hold any byte, and those that are no letters become marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def last_lines(text: str, count: int = 3) -> str:

@@ -51,6 +51,8 @@ def make_folder(path: str, mode: int, gid: int = 0) -> None:
 
     Raises NodeError when a part of the path could be changed by somebody else.
     """
+    if not os.path.isabs(path):
+        raise NodeError("%r is no absolute path" % path)
     check_root_owned(path)
     parent = os.path.dirname(path)
     if not os.path.isdir(parent):
@@ -72,6 +74,12 @@ def make_folder(path: str, mode: int, gid: int = 0) -> None:
             os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
+
+
+def give(path: str, mode: int, gid: int) -> None:
+    """Make a file root's own, with this mode and group. It must lie in a folder that only root can change."""
+    os.chown(path, 0, gid)
+    os.chmod(path, mode)
 
 
 def folder_is(path: str, mode: int, gid: int = 0) -> bool:

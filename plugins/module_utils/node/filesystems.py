@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import struct
 import subprocess
 import time
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Sequence, Tuple
 
+from . import files
 from .commands import ENVIRONMENT, Runner, execute, find_program
 from .errors import CommandFailed, NodeError, Undetermined
 
@@ -38,6 +40,9 @@ _E2FSCK = {
     128: "shared library error",
 }
 """The bits of the exit code. Source: e2fsck(8)."""
+_UDEV = "/run/udev/data"
+_BY_UUID = "/dev/disk/by-uuid/"
+_UUID_LENGTH = 36
 _MMP = 0x0100  # of the features that a kernel must know to mount
 
 
@@ -131,22 +136,62 @@ def _superblock(device: str) -> bytes:
     return block
 
 
-def find_tag(tag: str) -> Optional[str]:
-    """The device with a `UUID=` or `LABEL=`, None when there is none. Source: findfs(8): exit code 1 means not found.
+def devices_with(tag: str) -> List[str]:
+    """The devices with a tag such as `UUID=`; of several disks of one btrfs, and of devices built on each other, one.
 
-    Nothing is written: libblkid is given no cache file.
+    A link below /dev/disk tells one device only, whichever udev has seen last. Source: blkid(8): exit code 2 means not
+    found. Nothing is written: libblkid is given no cache file. Raises Undetermined when it cannot be told.
     """
     name, _equals, value = tag.partition("=")
-    if name == "UUID":
-        link = "/dev/disk/by-uuid/" + value.lower()
-        if os.path.exists(link):
-            return os.path.realpath(link)
-    result = execute(["findfs", tag], _READ_DEADLINE, {"BLKID_FILE": "/dev/null"})
-    if result.rc == 1:
-        return None
-    if result.rc != 0 or not result.stdout.startswith("/dev/"):
-        raise Undetermined("findfs %s ended with %d: %s" % (tag, result.rc, result.stderr.strip()))
-    return result.stdout.strip()
+    if name == "UUID" and len(value) == _UUID_LENGTH:
+        tag = "UUID=" + value.lower()
+        device = _by_udev(value.lower())
+        if device:
+            return [device]
+    argv = ["blkid", "--cache-file", "/dev/null", "--output", "export", "--match-token", tag]
+    result = execute(argv, _READ_DEADLINE)
+    if result.rc == 2 and not result.stderr.strip():
+        return []
+    if result.rc != 0:
+        raise Undetermined("blkid --match-token %s ended with %d: %s" % (tag, result.rc, result.stderr.strip()))
+    found = []
+    disks: Dict[Tuple[str, str], str] = {}
+    for text in result.stdout.split("\n\n"):
+        values = dict(line.partition("=")[::2] for line in text.splitlines())
+        device, part = values.get("DEVNAME", ""), values.get("UUID_SUB", "")
+        is_btrfs = values.get("TYPE") == "btrfs" and bool(part)
+        key = (values.get("UUID", ""), part)
+        if is_btrfs and key not in disks and any(uuid == key[0] for uuid, _part in disks):
+            disks[key] = device
+        elif device:
+            disks[key] = device
+            found.append(device)
+    if not found:
+        raise Undetermined("the answer of blkid --match-token %s is not understood: %s" % (tag, result.stdout))
+    names = {os.path.basename(os.path.realpath(device)) for device in found}
+    return [device for device in found if not names & set(_built_on(device))]
+
+
+def _by_udev(uuid: str) -> str:
+    """The device with a UUID, when udev knows one alone: that spares a look at every device of the node."""
+    line = "E:ID_FS_UUID=%s" % uuid
+    known = [path for path in glob.glob(_UDEV + "/b*") if line in (files.read_text(path) or "").splitlines()]
+    link = _BY_UUID + uuid
+    try:
+        number = os.stat(link).st_rdev
+    except OSError:
+        return ""
+    is_alone = known == ["%s/b%d:%d" % (_UDEV, os.major(number), os.minor(number))]
+    return os.path.realpath(link) if is_alone else ""
+
+
+def _built_on(device: str) -> List[str]:
+    """The names of the devices that are built on a device, as of the device mapper. Source: sysfs, block/*/holders."""
+    try:
+        number = os.stat(device).st_rdev
+        return os.listdir("/sys/dev/block/%d:%d/holders" % (os.major(number), os.minor(number)))
+    except OSError:
+        return []
 
 
 # Making one
@@ -200,6 +245,17 @@ def look(folder: str, deadline: float, device: str = "") -> Root:
         return Root(int(uid), int(gid), int(mode, 8))
     except ValueError as error:
         raise Undetermined("the answer of stat %s is not understood: %s" % (folder, answers[0])) from error
+
+
+def identity(folder: str, deadline: float) -> Tuple[str, str]:
+    """What tells a folder from another: the number of its inode, and that of its file system as statfs(2) gives it.
+
+    A tmpfs has a number of its own since Linux 5.13, and zero before. Raises as `look` does.
+    """
+    probes = [_Probe("stat", "--format=%i", folder), _Probe("stat", "--file-system", "--format=%i", folder)]
+    end = time.monotonic() + deadline
+    inode, system = [probe.answer(folder, end, deadline) for probe in probes]
+    return inode, system
 
 
 class _Probe:

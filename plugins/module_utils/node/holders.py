@@ -10,14 +10,18 @@ too. What is found names the holder; that a device is free is proven by `block.i
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
 import stat
 from typing import Dict, Iterator, List, Set, Tuple
 
 from . import mounts
+from .commands import execute
+from .errors import NodeError
 from .mounts import Mount
 
+_LOOKED_AT = 2.0
 _NO_FILES = ("/memfd:", "/[aio]", "/SYSV", "/anon_hugepage", "/dev/", "/proc/", "/sys/", "/i915", "/drm")
 """Beginnings of names of what lies on no block device."""
 
@@ -37,7 +41,7 @@ def of_device(major: int, minor: int, guess: bool = True) -> List[str]:
         lines += [*_built_on(wanted), *_openers(wanted)]
         for partition in _partitions(wanted):
             lines += of_device(*partition, guess=False)
-    return lines or (_hints(view) if major and guess else [])
+    return lines or (_hints(view, wanted) if major and guess else [])
 
 
 def of_mount(mount: Mount) -> List[str]:
@@ -210,20 +214,39 @@ def _partitions(device: str) -> Iterator[Tuple[int, int]]:
                 yield int(major), int(minor)
 
 
-def _hints(view: _View) -> List[str]:
-    """What may hold a device that nothing was found on: what leaves no trace of the device itself."""
+def _hints(view: _View, device: str) -> List[str]:
+    """What may hold a device that nothing was found on: what leaves no trace of the device itself.
+
+    A file system that was frozen before it was unmounted lives on with nobody in it. Source: fsfreeze(8).
+    """
     lines = []
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         for number, mount_id in _open_files(pid):
             path = _link("/proc/%d/fd/%s" % (pid, number))
-            if mount_id not in view.ids and path.startswith("/") and not path.startswith(_NO_FILES):
+            plain = path.startswith("/") and not path.startswith(_NO_FILES)
+            if plain and mount_id not in view.ids and _may_lie_on("/proc/%d/fd/%s" % (pid, number), device):
                 lines.append("%s has %s open on a file system that is mounted nowhere any more" % (who(pid), path))
                 break
     for mount in view.ids.values():
         namespace = mount.root[len("mnt:[") : -1]
         if mount.type == "nsfs" and mount.root.startswith("mnt:[") and int(namespace) not in view.namespaces:
             lines.append("a mount namespace without processes is kept at %s" % mount.point)
-    return lines
+    return lines or [
+        "by whom cannot be seen from here; perhaps its file system was frozen: mount it on an empty folder, "
+        "'fsfreeze --unfreeze' that, and unmount it"
+    ]
+
+
+def _may_lie_on(file: str, device: str) -> bool:
+    """Whether an open file lies on a device; that cannot be ruled out when it does not answer, or for a btrfs."""
+    try:
+        result = execute(["stat", "--dereference", "--format=%d", file], _LOOKED_AT)
+        number = int(result.stdout)
+    except (NodeError, ValueError):
+        return True
+    if os.major(number):
+        return "%d:%d" % (os.major(number), os.minor(number)) == device
+    return any(_text(path) == device for path in glob.glob("/sys/fs/btrfs/*-*/devices/*/dev"))
 
 
 def _number_of(path: str) -> str:

@@ -53,12 +53,16 @@ class Host:
         self.subnets = SubnetRegistry(os.path.join(self.directories.state, "subnets.json"), self.network_pool)
 
     def docker_processes(self, max_age: float = 0.0) -> List[Process]:
-        """The processes that call themselves dockerd or containerd, as seen at most `max_age` seconds ago."""
+        """The processes of root that call themselves dockerd or containerd, as seen at most `max_age` seconds ago.
+
+        Anybody can run a program of that name with arguments of a service; it is nothing to us.
+        """
         with self._lock:
             if time.monotonic() - self._processes_read > max_age:
-                self._processes = processes.every(
+                named = processes.every(
                     lambda argv: bool(argv) and os.path.basename(argv[0]).startswith(("dockerd", "containerd"))
                 )
+                self._processes = [process for process in named if processes.is_root(process.pid)]
                 self._processes_read = time.monotonic()
             return list(self._processes)
 
@@ -146,13 +150,15 @@ class Machine:
     def path_problem(self) -> str:
         """Why the socket paths of the service would not work, or an empty string."""
         if len(self.socket) > SOCKET_PATH_MAX:
-            return "the socket path %s has %d characters; %d is the most" % (
+            return "the socket path %s has %d characters, %d is the most: choose a shorter run_dir" % (
                 self.socket,
                 len(self.socket),
                 SOCKET_PATH_MAX,
             )
         if len(self.exec_root + _EXEC_ROOT_SUFFIX) > _EXEC_ROOT_MAX:
-            return "the run folder %s is too long a path for the sockets below it" % self.host.directories.run
+            return "the run folder %s is too long a path for the sockets below it: choose a shorter run_dir" % (
+                self.host.directories.run
+            )
         return ""
 
     def folder(self, path: str, mode: int, group: str = "root") -> None:

@@ -50,8 +50,7 @@ def table(pid: str = "self") -> List[Mount]:
     Raises Undetermined when the table cannot be read, also when the process has ended.
     """
     try:
-        with open("/proc/%s/mountinfo" % pid, encoding="utf-8", errors="surrogateescape") as stream:
-            return [_read(line) for line in stream]
+        return [_read(line) for line in _lines(pid)]
     except OSError as error:
         raise Undetermined("the table of mounts cannot be read: %s" % error.strerror) from error
 
@@ -177,14 +176,19 @@ def is_read_only(folder: str) -> bool:
         return True
     device = os.stat(folder).st_dev
     wanted = "%d:%d" % (os.major(device), os.minor(device))
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
-        lines = [line.split() for line in stream]
+    lines = [line.split(" ") for line in _lines("self")]
     return any(fields[2] == wanted and "emergency_ro" in fields[-1].split(",") for fields in lines)
+
+
+def _lines(pid: str) -> List[str]:
+    """The lines of a table. A name may hold any byte: of those that separate something, the kernel escapes only its own."""
+    with open("/proc/%s/mountinfo" % pid, encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
+        return stream.read().split("\n")[:-1]
 
 
 def _read(line: str) -> Mount:
     before, _dash, after = line.partition(" - ")
-    fields, rest = before.split(), after.split()
+    fields, rest = before.split(" "), after.split(" ")
     return Mount(
         point=_plain(fields[4]),
         root=_plain(fields[3]),

@@ -26,6 +26,10 @@ class Outlook:
         """The loop devices that check mode has imagined to detach."""
         self.unmounted: Set[str] = set()
         """The mount points that check mode has imagined to free: what it still sees below them would not be there."""
+        self.ended: Set[int] = set()
+        """The processes that check mode has imagined to end."""
+        self.woken: Set[int] = set()
+        """The processes that check mode has imagined to let go on, after a signal had stopped them."""
         self.groups: Dict[str, Group] = {}
         """In check mode: volume groups by name, as the changes that were only noted would have left them."""
 

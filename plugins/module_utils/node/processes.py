@@ -110,6 +110,20 @@ def state(pid: int) -> str:
         return ""
 
 
+def is_halted(pid: int) -> bool:
+    """Whether a process is stopped by a signal or a debugger."""
+    return state(pid) in ("T", "t")
+
+
+def is_root(pid: int) -> bool:
+    """Whether a process is root's, by its real or effective user."""
+    try:
+        with open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as stream:
+            return any(line.startswith("Uid:") and "0" in line.split()[1:3] for line in stream)
+    except OSError:
+        return False
+
+
 def open_files(pid: int) -> List[Tuple[str, str]]:
     """The open files of a process: the link in /proc that leads to each, and its path. Raises OSError when it has ended."""
     links = ["/proc/%d/fd/%s" % (pid, name) for name in os.listdir("/proc/%d/fd" % pid)]

@@ -196,7 +196,8 @@ def test_services_that_get_along(first, second):
         ("/dev/vgapp/lvroot", "/dev/vgapp/lvroot"),
         ("/dev//sda1", "/dev/sda1"),
         ("/dev/mapper/mpatha", "/dev/mapper/mpatha"),
-        ("UUID=0a", "UUID=0a"),
+        ("UUID=0A-bC", "UUID=0a-bc"),
+        ("LABEL=A", "LABEL=A"),
     ],
 )
 def test_one_device_has_one_name(device, key):

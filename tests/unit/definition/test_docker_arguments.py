@@ -89,7 +89,8 @@ DAEMON_REFUSED = [
     (["--label", "a\nb"], "line break or a control character"),
     (["--label", "a\x1b[2J"], "control character"),
     ("--label 'x", "cannot be split"),
-    ({"debug": True}, "must be a text, not a dict"),
+    ({"debug": True}, "must be a text, not a mapping"),
+    (["--dns 192.0.2.1"], "'--dns 192.0.2.1' is not an option: give '--dns' and '192.0.2.1' as two items"),
 ]
 
 
@@ -131,6 +132,10 @@ def test_run_arguments_are_read_as_docker_reads_them(written, options):
 
 
 RUN_REFUSED = [
+    (["-p 8085:80"], "'-p 8085:80' is no option: give '-p' and '8085:80' as two items"),
+    (["-itp 8085:80"], "give '-itp' and '8085:80' as two items"),
+    (["--memory 512m"], "'--memory 512m' is no option: give '--memory' and '512m' as two items"),
+    (["--rm", "-v /a:/b"], "give '-v' and '/a:/b' as two items"),
     ("-d", "--detach is refused"),
     ("-dit", "--detach is refused"),
     ("-itd", "--detach is refused"),

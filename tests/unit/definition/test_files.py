@@ -9,7 +9,7 @@ import os
 
 import pytest
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.errors import DefinitionError
-from ansible_collections.dockyard.svc.plugins.module_utils.definition.files import parse_ini, read_directory
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.files import left_out, parse_ini, read_directory
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.parse import parse_all
 
 INI = "[DEFAULT]\napp = APP1\n# a note\n[container#0]\nimage = i\nrun_args = -e A=50%\n  -p 80:80\n"
@@ -50,8 +50,24 @@ def test_what_is_no_definition_is_left_alone(tmp_path):
     assert sorted(read_directory(write(tmp_path, files))) == ["a", "ns/b"]
 
 
+def test_what_looks_like_a_definition_and_is_none_is_told(tmp_path):
+    files = [
+        "a.conf",
+        "a.ini",
+        "README.md",
+        ".x.ini",
+        "ns/b.yml",
+        "ns/c.ini",
+        "ns/deep/c.yml",
+        "ns/deep/notes.md",
+        ".git/x/c.conf",
+    ]
+    folder = write(tmp_path, dict.fromkeys(files, ""))
+    assert left_out(folder) == ["a.ini", "ns/c.ini", "ns/deep/c.yml"]
+
+
 BROKEN = [
-    ("a.conf", "image = i\n", "no section headers"),
+    ("a.conf", "image = i\n", "no section headers. file: 'a.conf', line: 1"),
     ("a.conf", "[container#0]\nimage = a\nimage = b\n", "already exists"),
     ("a.conf", "[container#0]\nimage = a\n[container#0]\n", "already exists"),
     ("a.conf", "[container#0]\nimage\n", "cannot be read"),

@@ -95,6 +95,7 @@ def test_secrets_are_kept_out_of_logs():
         ("unprovisioned", ["A/B", "c"], "a/b"),
         ("unprovisioned", ["a/b", "c"], None),
         ("unprovisioned", ["d", "c", "a/b"], None),
+        ("unprovisioned", ["a/b", " c"], None),
         ("stopped", [], None),
         ("provisioned", [], None),
     ],
@@ -108,3 +109,70 @@ def test_data_is_destroyed_only_of_services_that_are_named_in_full(state, confir
     with pytest.raises(Failed) as caught:
         arguments.require_confirmation(module, definitions)
     assert "not named: %s (with the playbook: -e confirm=a/b,c)" % missing in str(caught.value)
+
+
+PLACES = {"state_dir": "/var/lib/x", "run_dir": "/run/x", "log_dir": "/var/log/x", "network_pool": "10.9.0.0/16"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("run_dir", "run/x", "'run/x' must be an absolute path"),
+        ("state_dir", "", "'' must be an absolute path"),
+        ("log_dir", "/var/../log", "components . or .."),
+        ("run_dir", "/", "is the root of the node"),
+        ("network_pool", "10.0.0.0", "is too small"),
+        ("network_pool", "10.0.0.0/30", "is too small"),
+        ("network_pool", "0.0.0.0/0", "is too large"),
+        ("network_pool", "127.0.0.0/16", "is no network for containers"),
+        ("network_pool", "224.0.0.0/16", "is no network for containers"),
+        ("network_pool", "10.0.0.1/16", "must be an IPv4 network"),
+        ("network_pool", "nonsense", "must be an IPv4 network"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_told_with_its_option(monkeypatch, name, value, sentence):
+    monkeypatch.setattr(arguments.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(arguments.signal, "signal", lambda *_arguments: None)
+    monkeypatch.setattr(arguments.os, "umask", lambda _mask: None)
+    with pytest.raises(Failed) as caught:
+        arguments.make_host(Module(**{**PLACES, name: value}))
+    assert str(caught.value).startswith("%s (dockyard_%s): " % (name, name))
+    assert sentence in str(caught.value)
+
+
+def test_places_that_can_be_used(monkeypatch):
+    monkeypatch.setattr(arguments.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(arguments.signal, "signal", lambda *_arguments: None)
+    monkeypatch.setattr(arguments.os, "umask", lambda _mask: None)
+    assert arguments.make_host(Module(**PLACES)).directories.run == "/run/x"
+
+
+@pytest.mark.parametrize(("rid", "selected"), [(None, True), ("", True), ([""], True), ([], False), ([",", ""], False)])
+def test_an_empty_list_is_not_all(rid, selected):
+    module = Module(rid=rid, tags=None, subsets=None)
+    if selected:
+        assert arguments.chosen_resources(module, {}) == {}
+    else:
+        with pytest.raises(Failed, match="rid names nothing"):
+            arguments.chosen_resources(module, {})
+
+
+@pytest.mark.parametrize(
+    ("keywords", "sentence"),
+    [
+        ({"docker_data_dir": "srv/x"}, "a/b, keyword data_root: "),
+        ({"docker_data_dir": "/srv/x", "docker_subnet": "10.0.0.0/30"}, "a/b, keyword subnet: "),
+        ({"docker_data_dir": "/srv/x", "docker_daemon_args": "--bip=x"}, "set its network with subnet"),
+    ],
+)
+def test_the_module_of_the_daemon_names_its_own_options(keywords, sentence):
+    with pytest.raises(Failed) as caught:
+        arguments.parse_one(Module(), "a/b", keywords)
+    assert sentence in str(caught.value)
+    assert "docker_" not in str(caught.value)
+
+
+def test_what_yaml_reads_as_a_number_comes_to_the_check():
+    assert arguments.keyword_options(FS)["perm"]["type"] == "raw"
+    assert arguments.keyword_options(CONTAINER_DOCKER)["user"]["type"] == "raw"
+    assert arguments.keyword_options(CONTAINER_DOCKER)["image"]["type"] == "raw"

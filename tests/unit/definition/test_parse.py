@@ -117,6 +117,18 @@ WRONG = [
     ({"subset#contaner:a": {}}, ["unknown section", "did you mean container?"]),
     ({"container#0": {}}, ["section [container#0]", "keyword image", "is missing"]),
     ({"container#0": {"image": None}}, ["keyword image", "is missing"]),
+    (
+        {"ip#1": {"ipname": "a"}},
+        ["keyword ipdev", "is missing: The network interface. eth0:3 means eth0 with that label."],
+    ),
+    ({"vg#": {"name": "v"}}, ["section ['vg#']", "unknown section"]),
+    (
+        {"disk#1": {"type@node1": "vg", "name": "v"}},
+        ["section [disk#1], keyword type@node1: cannot differ between nodes"],
+    ),
+    ({"container#0": {"image": 1.1}}, ["keyword image", "must stand in quotes"]),
+    ({"container#0": {**C0, "user": 60050}}, ["keyword user", "'60050' must stand in quotes"]),
+    ({"fs#1": {"type": "tmpfs", "mnt": "/srv/a", "perm": 504}}, ["keyword perm", "'504' must stand in quotes"]),
     ({"container#0": {"run_image": ""}}, ["keyword run_image", "one word"]),
     ({"container#0": {"image": "a", "run_image": "b"}}, ["keyword run_image", "given twice", "older name of image"]),
     ({"container#0": {"type": "dokcer", **C0}}, ["keyword type", "unknown type 'dokcer'", "did you mean docker?"]),

@@ -45,6 +45,21 @@ def test_a_hostile_name_is_refused_in_one_printable_line(text):
     assert len(message) < 400
 
 
+@pytest.mark.parametrize(
+    "name", ["x", "private", "lock", "subnets.json", "subnets.json.lock", "a.dockerd", "n/a.dockerd"]
+)
+def test_a_name_whose_place_is_taken_is_refused(name):
+    with pytest.raises(DefinitionError, match=r"is not a service path: .*; take another name"):
+        parse_all({name: {}}, "n1")
+
+
+@pytest.mark.parametrize(
+    "name", ["n/x", "x/x", "lock/private", "xx", "dockerd", "a/dockerd", "dockerd.a", "subnets.jso"]
+)
+def test_a_name_beside_it_is_not(name):
+    assert list(parse_all({name: {}}, "n1")) == [name]
+
+
 @pytest.mark.parametrize("name", [None, 1, 1.5, True, ("a", "b"), b"svc1"])
 def test_a_name_that_is_no_text_is_refused(name):
     with pytest.raises(DefinitionError, match="must be a text"):

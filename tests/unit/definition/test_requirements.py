@@ -41,9 +41,9 @@ def test_what_is_written(text, expected):
         ("fs#1(dwon)", "did you mean down?"),
         ("fs#1()", "'' is not a status"),
         ("fs#1(up,)", "'' is not a status"),
-        (5, "must be a text such as fs#1 ip#0(down,stdby down), not a int"),
+        (5, "must be a text such as fs#1 ip#0(down,stdby down), not a number"),
         (["fs#1", ["ip#1"]], "not a list"),
-        ({"fs#1": "up"}, "not a dict"),
+        ({"fs#1": "up"}, "not a mapping"),
     ],
 )
 def test_what_cannot_be_read(text, sentence):

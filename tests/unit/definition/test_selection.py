@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.parse import parse_all
-from ansible_collections.dockyard.svc.plugins.module_utils.definition.selection import select_resources, select_services
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.selection import (
+    named_in_full,
+    select_resources,
+    select_services,
+)
 
 PATHS = ["app1-dev/svc1", "app1-prd/svc1", "app2-prd/svc1", "web"]
 
@@ -22,6 +26,8 @@ SERVICES = [
     ("*/*,web,web", PATHS),
     ("app[12]-prd/*", PATHS[1:3]),
     ("nothing*,web", ["web"]),
+    (["web", "app1-dev/svc1"], ["app1-dev/svc1", "web"]),
+    (["app2-*/*, web "], ["app2-prd/svc1", "web"]),
 ]
 
 NO_SERVICES = [
@@ -30,6 +36,9 @@ NO_SERVICES = [
     ("APP1-PRD/SVC1", "there is no service 'APP1-PRD/SVC1'"),
     ("nothing/*", "no service matches 'nothing/*'; there are 4 services: app1-dev/svc1"),
     ("", "no service is named; */* takes every one"),
+    ([], "no service is named"),
+    (["", ""], "no service is named"),
+    ("prd/web", "there is no service 'prd/web'; did you mean web?"),
     (" , ", "no service is named"),
     ("a\nb;id", "there is no service 'a\\nb;id'"),
     ("../*", "no service matches '../*'"),
@@ -49,6 +58,26 @@ def test_patterns_that_select_nothing(patterns, sentence):
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("paths", "wanted", "sentence"),
+    [
+        (["z/z"], "z", "there is no service 'z'; did you mean z/z?"),
+        (["y/z", "x/z"], "z", "there is no service 'z'"),
+        (["a"], "b*", "no service matches 'b*'; there is 1 service: a"),
+        ([], "b*", "no service matches 'b*'; there are 0 services"),
+    ],
+)
+def test_hints(paths, wanted, sentence):
+    with pytest.raises(ValueError) as caught:
+        select_services(wanted, paths)
+    assert str(caught.value) == sentence
+
+
+def test_what_is_named_in_full():
+    assert named_in_full("a/b, c*,d") == ["a/b", "d"]
+    assert named_in_full(["*/*", " a "]) == ["a"]
+
+
 def definitions():
     container = {"image": "i"}
     return parse_all(
@@ -66,6 +95,9 @@ RESOURCES = [
     ("container#10", {"a": ("container#10",), "b": ()}),
     ("container#10,container#2", {"a": ("container#2", "container#10"), "b": ("container#2",)}),
     ("fs.tmpfs, disk", {"a": ("disk#1",), "b": ("fs#1",)}),
+    (["fs.tmpfs", " disk "], {"a": ("disk#1",), "b": ("fs#1",)}),
+    ([""], {"a": ("disk#1", "container#2", "container#10"), "b": ("fs#1", "container#2")}),
+    ("disk,", {"a": ("disk#1",), "b": ()}),
     ("vg#1", {"a": ("disk#1",), "b": ()}),
     ("vg", {"a": ("disk#1",), "b": ()}),
 ]
@@ -135,6 +167,12 @@ def test_what_is_in_each_of_the_given_selections(selection, tags, subsets, expec
         ("", "wep", "", "no selected service has a resource with the tag 'wep'; did you mean web?"),
         ("", "web+fats", "", "no selected service has a resource with the tag 'fats'; did you mean fast?"),
         ("", "web+", "", "no selected service has a resource with the tag ''"),
+        (",", "", "", "rid names nothing: leave it out, or empty, to take all"),
+        (" , ", "", "", "rid names nothing"),
+        ([], "", "", "rid names nothing"),
+        (["", ""], "", "", "rid names nothing"),
+        ("", ",", "", "tags names nothing"),
+        ("", "", ",,", "subsets names nothing"),
         ("", "", "lat", "no selected service has a resource in the subset 'lat'; did you mean late?"),
         ("", "", "ip:late", "no selected service has a resource in the subset 'ip:late'"),
         ("ip", "web", "", "no resource of the selected services is in all of 'ip', 'web'"),

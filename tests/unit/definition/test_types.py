@@ -9,6 +9,7 @@ import datetime
 
 import pytest
 from ansible_collections.dockyard.svc.plugins.module_utils.definition import types
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.errors import kind_of, quoted
 from ansible_collections.dockyard.svc.plugins.module_utils.definition.keywords import DEFAULT, RESOURCES, SUBSET
 
 GOOD = [
@@ -18,6 +19,8 @@ GOOD = [
     (types.WORD, " google/pause:1.0 ", "google/pause:1.0"),
     (types.WORD, 0, "0"),
     (types.WORD, "img@sha256:0a1b", "img@sha256:0a1b"),
+    (types.QUOTED_WORD, "0770", "0770"),
+    (types.QUOTED_WORD, " 1000:50 ", "1000:50"),
     (types.BOOLEAN, True, True),
     (types.BOOLEAN, "Yes", True),
     (types.BOOLEAN, 0, False),
@@ -66,6 +69,10 @@ BAD = [
     (types.WORD, "a;id", "one word"),
     (types.WORD, "a\n", "line break"),
     (types.WORD, "a" * 256, "one word"),
+    (types.QUOTED_WORD, 0o770, "'504' must stand in quotes"),
+    (types.QUOTED_WORD, 60050, "must stand in quotes"),
+    (types.QUOTED_WORD, 1.1, "must stand in quotes"),
+    (types.QUOTED_WORD, "a b", "one word"),
     (types.BOOLEAN, "maybe", "true or false"),
     (types.BOOLEAN, 2, "true or false"),
     (types.DURATION, "-1", "a duration such as"),
@@ -129,15 +136,15 @@ BAD = [
 ]
 
 NEVER_A_TEXT = [
-    None,
-    [],
-    {},
-    object(),
-    b"x",
-    datetime.date(2024, 1, 1),
-    datetime.datetime(2024, 1, 1, 1, 1),
-    {1, 2},
-    (1,),
+    (None, "nothing"),
+    ([], "a list"),
+    ({}, "a mapping"),
+    (object(), "something else"),
+    (b"x", "bytes"),
+    (datetime.date(2024, 1, 1), "a date"),
+    (datetime.datetime(2024, 1, 1, 1, 1), "a date"),
+    ({1, 2}, "a set"),
+    ((1,), "a list"),
 ]
 
 
@@ -155,15 +162,26 @@ def test_bad_values_are_refused_with_what_would_be_right(kind, written, sentence
     assert len(str(caught.value)) < 250
 
 
-@pytest.mark.parametrize("value", NEVER_A_TEXT, ids=repr)
+@pytest.mark.parametrize(("value", "name"), NEVER_A_TEXT, ids=str)
 @pytest.mark.parametrize(
     "kind",
     [types.STRING, types.TEXT, types.WORD, types.BOOLEAN, types.DURATION, types.PATH],
     ids=lambda kind: kind.name,
 )
-def test_what_is_no_text_is_called_by_its_type(kind, value):
-    with pytest.raises(ValueError, match="must be a text, not a %s" % type(value).__name__):
+def test_what_is_no_text_is_called_by_its_name(kind, value, name):
+    with pytest.raises(ValueError, match="must be a text, not %s$" % name):
         kind.convert(value)
+
+
+class Tagged(int):
+    """As ansible-core passes a number on, with where it was written."""
+
+
+def test_no_class_of_python_is_shown():
+    assert kind_of(Tagged(5)) == "a number"
+    assert kind_of(True) == "true or false"
+    assert quoted(None) == "nothing"
+    assert quoted([Tagged(5)]) == "a list"
 
 
 def _declared():

@@ -10,7 +10,7 @@ import ipaddress
 import pytest
 from ansible_collections.dockyard.svc.plugins.module_utils.drivers import ip_view
 from ansible_collections.dockyard.svc.plugins.module_utils.drivers.ip_view import Recorded, Wanted, look
-from ansible_collections.dockyard.svc.plugins.module_utils.node import addresses, session
+from ansible_collections.dockyard.svc.plugins.module_utils.node import addresses, clock, session
 from ansible_collections.dockyard.svc.plugins.module_utils.node.errors import Undetermined
 
 
@@ -57,7 +57,15 @@ def test_names_that_tell_no_address(monkeypatch, found, keywords, words):
         Wanted(values(**keywords)).address()
 
 
-RECORD = {"address": "10.9.0.5", "prefix": 24, "dev": "eth0", "gateway": None, "announced": True}
+RECORD = {
+    "address": "10.9.0.5",
+    "prefix": 24,
+    "dev": "eth0",
+    "gateway": None,
+    "announced": True,
+    "index": 2,
+    "boot": clock.boot_id(),
+}
 
 
 @pytest.mark.parametrize("record", [None, 5, {}, {"address": "10.9.0.5"}, {**RECORD, "address": "nonsense..."}, []])
@@ -78,6 +86,8 @@ def test_a_record_comes_back_as_it_was():
         (["10.9.0.6"], RECORD, [], "10.9.0.6", False, False),
         ([], RECORD, [], "10.9.0.5", False, True),
         ([], RECORD, ["10.9.0.5"], "10.9.0.5", False, True),
+        (["10.9.0.6"], {**RECORD, "boot": "an earlier one"}, ["10.9.0.5"], "10.9.0.6", False, False),
+        ([], {**RECORD, "boot": "an earlier one"}, ["10.9.0.5"], "10.9.0.5", False, True),
     ],
 )
 def test_name_against_record(monkeypatch, found, record, present, address, stale, drifts):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 
 import pytest
 from ansible_collections.dockyard.svc.plugins.module_utils.node import addresses
@@ -149,3 +150,35 @@ def test_no_interface_at_all_is_no_answer(value):
     """A tool that fails without saying so must not make every address look absent."""
     with pytest.raises(Undetermined, match="no interface at all"):
         addresses.parse(value)
+
+
+@pytest.mark.parametrize(
+    ("facts", "shown", "port"),
+    [
+        ({}, None, False),
+        ({"master": "br0"}, [{"linkinfo": {"info_kind": "veth", "info_slave_kind": "bridge"}}], True),
+        ({"master": "team0"}, [{"linkinfo": {"info_slave_kind": "team"}}], True),
+        ({"master": "x0"}, [{}], True),
+        ({"master": "blue"}, [{"linkinfo": {"info_slave_kind": "vrf"}}], False),
+    ],
+)
+def test_ports(monkeypatch, facts, shown, port):
+    monkeypatch.setattr(addresses, "execute", lambda *_arguments: Result(0, json.dumps(shown)))
+    assert addresses.is_port(one(**facts)) is port
+
+
+@pytest.mark.parametrize("shown", [[], [5], 5])
+def test_ports_that_cannot_be_told(monkeypatch, shown):
+    monkeypatch.setattr(addresses, "execute", lambda *_arguments: Result(0, json.dumps(shown)))
+    with pytest.raises(Undetermined):
+        addresses.is_port(one(master="br0"))
+
+
+def test_how_long_an_address_stays():
+    found = one(
+        entry("10.9.0.5/24", dynamic=True, valid_life_time=3000, preferred_life_time=100),
+        entry("10.9.0.6/24", valid_life_time=4294967295, deprecated=True),
+        entry("10.9.0.7/24", dynamic=True),
+    )
+    assert [address.seconds for address in found.addresses] == [3000, None, None]
+    assert found.addresses[1].flags == {"deprecated"}

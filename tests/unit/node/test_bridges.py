@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 
 import pytest
 from ansible_collections.dockyard.svc.plugins.module_utils.node import bridges
@@ -47,6 +48,15 @@ def test_an_exhausted_pool_says_what_to_do(registry):
     registry("10.199.0.0/24").take("a", None)
     with pytest.raises(NodeError, match="dockyard_network_pool"):
         registry("10.199.0.0/24").take("b", None)
+
+
+@pytest.mark.parametrize("written", ["10.0.0.0/32", "10.0.0.0/30", "0.0.0.0/0", "nonsense", 5])
+def test_a_recorded_network_that_cannot_be_used_is_replaced(registry, tmp_path, written):
+    (tmp_path / "subnets.json").write_text(json.dumps({"a": written, "b": "10.199.2.0/24"}))
+    assert registry().find("a") is None
+    assert str(registry().take("a", None).network) == "10.199.0.0/24"
+    assert str(registry().find("a").network) == "10.199.0.0/24"
+    assert str(registry().find("b").network) == "10.199.2.0/24"
 
 
 def test_choosing_writes_nothing(registry, tmp_path):

@@ -24,6 +24,12 @@ def test_a_file_is_no_folder(tmp_path):
         files.check_root_owned(str(tmp_path / "file"))
 
 
+@pytest.mark.parametrize("path", ["", ".", "run/dockyard", "../x"])
+def test_a_relative_folder_is_refused(path):
+    with pytest.raises(NodeError, match="is no absolute path"):
+        files.make_folder(path, 0o755)
+
+
 def test_a_write_is_whole_or_not_there(tmp_path, monkeypatch):
     target = tmp_path / "record.json"
     files.write_whole(str(target), "old")

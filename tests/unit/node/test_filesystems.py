@@ -89,22 +89,43 @@ def test_what_blkid_says(monkeypatch, tmp_path, result, expected):
         assert filesystems.facts(str(device)) == expected
 
 
+DISKS_OF_ONE = "DEVNAME=/dev/x1\nUUID=a\nUUID_SUB=1\nTYPE=btrfs\n\nDEVNAME=/dev/x2\nUUID=a\nUUID_SUB=2\nTYPE=btrfs\n"
+"""A btrfs on two disks."""
 TAGS = [
-    (Result(0, "/dev/sdb1\n"), "/dev/sdb1"),
-    (Result(1, "", "findfs: unable to resolve 'LABEL=x'"), None),
+    (Result(0, "DEVNAME=/dev/sdb1\nUUID=a\nTYPE=ext4\n"), ["/dev/sdb1"]),
+    (Result(2, ""), []),
+    (Result(0, "DEVNAME=/dev/x1\nUUID=a\nTYPE=ext4\n\nDEVNAME=/dev/x2\nUUID=b\nTYPE=xfs\n"), ["/dev/x1", "/dev/x2"]),
+    (Result(0, DISKS_OF_ONE), ["/dev/x1"]),
+    (Result(0, DISKS_OF_ONE + "\nDEVNAME=/dev/x3\nUUID=a\nUUID_SUB=1\nTYPE=btrfs\n"), ["/dev/x1", "/dev/x3"]),
     (Result(2, "", "usage"), Undetermined),
     (Result(0, "nonsense"), Undetermined),
 ]
 
 
 @pytest.mark.parametrize(("result", "expected"), TAGS, ids=str)
-def test_what_findfs_says(monkeypatch, result, expected):
+def test_what_blkid_says_of_a_tag(monkeypatch, result, expected):
     monkeypatch.setattr(filesystems, "execute", lambda *_args: result)
     if expected is Undetermined:
         with pytest.raises(Undetermined):
-            filesystems.find_tag("LABEL=x")
+            filesystems.devices_with("LABEL=x")
     else:
-        assert filesystems.find_tag("LABEL=x") == expected
+        assert filesystems.devices_with("LABEL=x") == expected
+
+
+UUID = "0f3b5b5e-0000-4000-8000-00000000000a"
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_udev_is_believed_when_it_knows_one_device_alone(monkeypatch, tmp_path, others):
+    (tmp_path / UUID).touch()
+    for number in range(1 + others):
+        (tmp_path / ("b0:%d" % number)).write_text("S:x\nE:ID_FS_UUID=%s\n" % UUID, encoding="utf-8")
+    monkeypatch.setattr(filesystems, "_UDEV", str(tmp_path))
+    monkeypatch.setattr(filesystems, "_BY_UUID", "%s/" % tmp_path)
+    said = "DEVNAME=/dev/x1\nUUID=a\n\nDEVNAME=/dev/x2\nUUID=a\n"
+    monkeypatch.setattr(filesystems, "execute", lambda *_args: Result(0, said))
+    expected = ["/dev/x1", "/dev/x2"] if others else [str(tmp_path / UUID)]
+    assert filesystems.devices_with("UUID=" + UUID.upper()) == expected
 
 
 @pytest.mark.parametrize(("features", "expected"), [(0x2C2, False), (0x3C2, True)])

@@ -48,6 +48,12 @@ def test_only_a_folder_mounted_on_itself_is_a_self_bind(folder, count):
     assert len(mounts.self_binds(folder)) == count
 
 
+@pytest.mark.parametrize("name", ["\u00a0old", "\udce9", "\r", "\x1c", "\u2003"])
+def test_only_the_space_of_the_kernel_separates(name):
+    mount = mounts._read("8 1 0:9 / /srv/app%s rw,nosuid shared:1 master:2 - tmpfs s%s rw,size=1k" % (name, name))
+    assert (mount.point, mount.source, mount.super_options) == ("/srv/app" + name, "s" + name, ("rw", "size=1k"))
+
+
 def test_escaped_characters_are_read():
     assert mounts.table()[-1].point == "/srv/a b"
 

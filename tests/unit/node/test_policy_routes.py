@@ -51,8 +51,63 @@ def texts(commands):
 def test_what_is_missing_and_what_is_there(monkeypatch, rules, routes, missing, present):
     output = json.dumps(OTHERS + rules) + "\n" + json.dumps(routes) + "\n"
     monkeypatch.setattr(policy_routes, "execute", lambda *_arguments, **_options: Result(0, output))
-    assert texts(WAY.missing()) == missing
+    assert list(map(texts, WAY.faults())) == [[], missing]
     assert texts(WAY.present()) == present
+
+
+OLD = {"priority": 30001, "src": "10.9.0.5", "table": "300000002"}
+DELETE_OLD = "ip -4 rule delete priority 30001 from 10.9.0.5 lookup 300000002"
+FLUSH_OLD = "ip -4 route flush table 300000002"
+
+
+def tables(monkeypatch, rules, **routes):
+    """What the kernel says of these rules, and of tables by their number."""
+
+    def execute(_argv, _deadline, data):
+        table = data.split()[-1]
+        return Result(0, json.dumps(rules) + "\n" + json.dumps(routes.get("t" + table, [])) + "\n")
+
+    monkeypatch.setattr(policy_routes, "execute", execute)
+
+
+def test_what_an_earlier_definition_has_left(monkeypatch):
+    """Its table goes with the rules; one that others use stays."""
+    tables(monkeypatch, [MAIN, OWN, OLD], t300000000=[ROUTE], t300000002=[ROUTE])
+    assert list(map(texts, WAY.faults())) == [[DELETE_OLD, FLUSH_OLD], []]
+    assert texts(WAY.present()) == [DELETE_OLD, delete(ADD_OWN), delete(ADD_MAIN), FLUSH, FLUSH_OLD]
+    tables(monkeypatch, [MAIN, OLD, {**OLD, "src": "10.9.0.6"}], t300000002=[ROUTE])
+    assert texts(WAY.present()) == [DELETE_OLD, delete(ADD_MAIN)]
+
+
+def test_no_way_out_is_wanted(monkeypatch):
+    way = policy_routes.PolicyRoute(WAY.address, None, "eth0", TABLE)
+    tables(monkeypatch, [MAIN, OWN], t300000000=[ROUTE])
+    assert list(map(texts, way.faults())) == [[delete(ADD_OWN), delete(ADD_MAIN), FLUSH], []]
+    tables(monkeypatch, OTHERS)
+    assert way.faults() == ([], [])
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {**OLD, "table": "100"},
+        {**OLD, "table": "main"},
+        {**OLD, "srclen": 24},
+        {**OLD, "dst": "10.2.0.0", "dstlen": 16},
+        {**OLD, "priority": 30000},
+        {**OLD, "src": "all"},
+        {"priority": 30001, "table": "300000002"},
+    ],
+)
+def test_rules_of_others(monkeypatch, rule):
+    tables(monkeypatch, [rule], t300000002=[ROUTE])
+    assert WAY.present() == []
+
+
+def test_ipv6_is_the_same_however_it_is_written(monkeypatch):
+    way = policy_routes.PolicyRoute(ipaddress.ip_address("fd09::5"), None, "eth0", TABLE)
+    tables(monkeypatch, [{**OWN, "src": "FD09:0::0005"}])
+    assert texts(way.present()) == ["ip -6 rule delete priority 30001 from fd09::5 lookup 300000000"]
 
 
 @pytest.mark.parametrize(
@@ -79,10 +134,10 @@ def test_output_that_is_not_understood(text):
 def test_exit_codes(monkeypatch, result, known):
     monkeypatch.setattr(policy_routes, "execute", lambda *_arguments, **_options: result)
     if known:
-        assert len(WAY.missing()) == 3
+        assert len(WAY.faults()[1]) == 3
     else:
         with pytest.raises(Undetermined):
-            WAY.missing()
+            WAY.faults()
 
 
 def test_tables_of_services():

@@ -9,6 +9,7 @@ import os
 from typing import Any, Callable
 
 import pytest
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.errors import DefinitionError
 from ansible_collections.dockyard.svc.tests.disks import replaced
 from ansible_collections.dockyard.svc.tests.support import container, run
 from ansible_collections.dockyard.svc.tests.whole import Whole, commands, fails, make_whole, refused, template, whole
@@ -206,7 +207,8 @@ def test_standby_resources_stay_up(make_whole: Make) -> None:
     only(whole, "disk#1", "fs#1")
     assert whole.start()["status"]["overall"] == "up"
     whole.stop()
-    refused(whole.changed(**{"fs#1": standby["fs#1"]}), "stopped", "disk#1: fs#1", "stands on it")
+    with pytest.raises(DefinitionError, match="fs#1 is standby and stands on disk#1, which is not"):
+        whole.changed(**{"fs#1": standby["fs#1"]})
     whole.changed().stop()
     assert whole.remains() == []
 

@@ -58,12 +58,17 @@ def test_docker_prints_what_docker_prints(play, machine):
     assert header.startswith("CONTAINER ID")
     assert row.endswith("app1-prd..svc1.container.0")
     assert outcome["stdout"] in run.text
+    assert "localhost.app1-prd/svc1" not in run.text  # there is no other
 
 
-def test_docker_runs_once_for_each_service(play, teams):
+def test_docker_runs_once_for_each_service_and_says_whose_output_it_is(play, teams):
     run = play("docker", "-e", "svc=app*-*/*", "-e", "docker_args=images")
     assert list(run.result["services"]) == list(teams)
     assert run.text.count("REPOSITORY") == 6
+    lines = run.text.splitlines()
+    for service, outcome in run.result["services"].items():
+        head = lines.index("localhost.%s  %s" % (service, outcome["cmd"]))
+        assert lines[head + 1].startswith("REPOSITORY")
     assert run.text.count("test/busybox") == 6
 
 
