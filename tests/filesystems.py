@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from ansible_collections.dockyard.svc.tests.support import Service, kill, run
+from ansible_collections.dockyard.svc.tests.support import Service, kill, loops, run
 
 ROOT = "/srv/fs-%s" % uuid.uuid4().hex[:8]
 """A folder that no other sandbox uses at the same time: loop devices, and the names of their files, belong to no namespace."""
@@ -67,6 +67,15 @@ def one(dev: str | None, kind: str = "ext4", **keywords: Any) -> Service:
     return service(**{RID: {name: value for name, value in section.items() if value is not None}})
 
 
+def fails(svc: Service, state: str, *words: str) -> dict[str, Any]:
+    """An action fails with these words, before the first change unless it is a stop."""
+    outcome = svc.act(state)
+    assert outcome["failed"] and (state == "stopped" or not outcome["commands"]), outcome
+    for word in words:
+        assert word in outcome["msg"], outcome["msg"]
+    return outcome
+
+
 def commands(outcome: dict[str, Any]) -> list[str]:
     """The commands of an action."""
     return [command["cmd"] for command in outcome["commands"]]
@@ -95,8 +104,7 @@ def clear() -> None:
     while points_of(ROOT):  # one that hides another has to go first
         for point in reversed(points_of(ROOT)):
             run("umount", "--lazy", point, check=False)
-    lines = run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").stdout.splitlines()
-    table = [line.partition(" ")[::2] for line in lines]
+    table = list(loops())
     own = [device for device, file in table if file.startswith(ROOT + "/")]
     upon = [device for device, file in table if "/dev/" + os.path.basename(file) in own]
     for device in upon + own:

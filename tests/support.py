@@ -354,10 +354,16 @@ def places_of(address: str) -> list[tuple[str, str]]:
     ]
 
 
+def loops() -> Iterator[tuple[str, str]]:
+    """Every loop device of the machine with its file, also when that was removed meanwhile."""
+    for entry in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):  # it was detached just now
+            yield "/dev/" + entry.parts[3], entry.read_text(encoding="utf-8").rstrip("\n").removesuffix(" (deleted)")
+
+
 def loops_of(file: str) -> list[str]:
-    """The loop devices of a file, also when it was removed meanwhile."""
-    lines = run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").stdout.splitlines()
-    return [line.split()[0] for line in lines if line.partition(" ")[2].split("\\x20(deleted)")[0] == file]
+    """The loop devices of a file."""
+    return sorted(device for device, path in loops() if path == file)
 
 
 def _lines(path: str) -> list[str]:

@@ -145,13 +145,19 @@ class Driver(ABC):
         record = self.machine.record
         known = record.claimed(self.rid) == what and self.rid in record.claimed_since_boot()
         if not known or self.machine.owner_of(self.rid, what):
-            before = record.get(CLAIMS, self.rid)
+            self.keep_claim()
             record.claim(self.rid, what)
-            self.way_back.append(lambda: self._put_claim_back(before))
 
-    def _put_claim_back(self, before: object) -> bool:
-        self.machine.record.put(CLAIMS, self.rid, before)
-        return False
+    def keep_claim(self) -> None:
+        """Let a failed start put back what is remembered of the resource now."""
+        record = self.machine.record
+        before = record.get(CLAIMS, self.rid)
+
+        def put_back() -> bool:
+            record.put(CLAIMS, self.rid, before)
+            return False
+
+        self.way_back.append(put_back)
 
     def disclaim(self, *whats: str) -> None:
         """Forget that the service has something, also when the resource had another number then."""

@@ -15,7 +15,7 @@ from typing import Dict, List, Optional
 
 from ..definition.model import Definition
 from ..node import files, processes, systemd
-from ..node.bridges import Bridge, network_in_use
+from ..node.bridges import Bridge
 from ..node.cgroups import ControlGroup
 from ..node.commands import execute, require_programs, start_detached
 from ..node.daemon_log import DaemonLog
@@ -150,7 +150,7 @@ class Dockerd(Daemon):
         if not self._needs_bridge or self._predicted or not self._bridge.exists() or not self._bridge.problem():
             return False
         if not self._bridge.subnet():
-            self._choose_subnet()
+            self._reserve_subnet()
         self._bridge.start(self._bridge.subnet() or self._subnet)
         return True
 
@@ -171,7 +171,7 @@ class Dockerd(Daemon):
             self._run.do(
                 ["sh", "-c", "echo {} > %s" % self._config_file], partial(files.write_whole, self._config_file, "{}\n")
             )
-        self._choose_subnet()
+        self._reserve_subnet()
         if self._needs_bridge:
             self._bridge.start(self._subnet)
 
@@ -182,13 +182,9 @@ class Dockerd(Daemon):
             return outlook.expects(self.data_root) or self.machine.record.get("daemon", "data_root") == self.data_root
         return os.path.isdir(self.data_root)
 
-    def _choose_subnet(self) -> None:
-        registry = self.machine.subnets
-        choose = registry.imagine if self._run.check_mode else registry.take
-        wanted = self.service.values["docker_subnet"]
-        if registry.find(self.machine.slug) is None:
-            wanted = wanted or network_in_use(self.machine.short_id)
-        self._subnet = choose(self.machine.slug, wanted)
+    def _reserve_subnet(self) -> None:
+        machine, declared = self.machine, self.service.values["docker_subnet"]
+        self._subnet = machine.subnets.reserve(machine.slug, machine.short_id, declared, self._run.check_mode)
 
     def _argv(self) -> List[str]:
         """The daemon's command line: everything of its own, and nothing of docker0 or the shared chains."""

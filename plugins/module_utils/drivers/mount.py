@@ -70,7 +70,7 @@ class Mount(Driver):
         if self.imagined is not None:
             return Status(self.imagined, self.label())
         table = mounts.table()
-        top, kind = self._at_point()
+        top, kind = self._visible(table)
         if top is not None and kind == DECLARED:
             return self._mounted(top)
         if top is not None and kind in (REMEMBERED, FOREIGN):
@@ -209,7 +209,8 @@ class Mount(Driver):
             if remark:
                 run.journal.remark(self.rid, remark, "warn")
         self.claim(self._what)
-        self.way_back.append(self._trace.begin())
+        self.keep_claim()
+        self._trace.begin()
         self.change(self._mount_command(device), self.values["mount_timeout"], self._undo_mount, _MOUNTED_ANYWAY)
         if run.check_mode:
             self.imagined = UP
@@ -227,7 +228,9 @@ class Mount(Driver):
 
     def _at_point(self) -> Tuple[Optional[Mounted], str]:
         """What is visible at the mount point, and what that is to the service; nothing where check mode imagines."""
-        table = [] if self.imagined is not None else mounts.table()
+        return self._visible([] if self.imagined is not None else mounts.table())
+
+    def _visible(self, table: List[Mounted]) -> Tuple[Optional[Mounted], str]:
         top = mounts.on_top(self.mnt, table)
         return top, OTHER if top is None else self._trace.judge(top, table)
 
@@ -386,4 +389,4 @@ def _is_read_only(device: str) -> bool:
     """Whether a device cannot be written, so that a check could not repair anything. Source: sysfs, block/*/ro."""
     if not device:
         return False
-    return (files.read_text("/sys/dev/block/%d:%d/ro" % block.number(device)) or "").strip() == "1"
+    return files.kernel_text("/sys/dev/block/%d:%d/ro" % block.number(device)) == "1"

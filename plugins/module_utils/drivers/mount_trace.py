@@ -12,8 +12,7 @@ although the kernel uses the numbers of devices and mounts again.
 from __future__ import annotations
 
 import os
-from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 from ..definition.mount_options import BLOCK_TYPES
 from ..node import block, clock, filesystems, holders, mounts
@@ -45,11 +44,9 @@ class MountTrace:
         self._deadline = deadline
         self._seen: Dict[str, Any] = {}
 
-    def begin(self) -> Callable[[], bool]:
-        """Remember that a mount is about to be made, and nothing of an earlier one. What is returned puts that back."""
-        before = self._machine.record.get(CLAIMS, self._rid)
+    def begin(self) -> None:
+        """Remember that a mount is about to be made, and nothing of an earlier one."""
         self._put({"boot": clock.boot_id()})
-        return partial(self._put_back, before)
 
     def keep(self, mount: Mount) -> None:
         """Remember the mount that is visible at the mount point. Raises Undetermined when it does not answer."""
@@ -119,10 +116,6 @@ class MountTrace:
         claim = record.get(CLAIMS, self._rid)
         if isinstance(claim, dict):
             record.put(CLAIMS, self._rid, {**claim, "mount": mount})
-
-    def _put_back(self, before: object) -> bool:
-        self._machine.record.put(CLAIMS, self._rid, before)
-        return False
 
     def _facts(self, mount: Mount, number: str) -> Dict[str, Any]:
         """What tells a mount that is visible from every later one. Its own number does so where nothing better is there."""

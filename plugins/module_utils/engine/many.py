@@ -16,7 +16,6 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 from ..definition.model import Definition
 from ..drivers.base import Status
 from ..node import files
-from ..node.bridges import network_in_use
 from ..node.commands import Runner
 from ..node.errors import NodeError
 from ..node.journal import Journal, Sink, clean, timestamped
@@ -72,14 +71,14 @@ def act(
 
 def _reserve_subnets(definitions: Mapping[str, Definition], host: Host, check_mode: bool) -> None:
     """Give new private daemons their subnets in one order, whichever of them starts first. A refusal is reported later."""
-    choose = host.subnets.imagine if check_mode else host.subnets.take
     for definition in definitions.values():
         slug = definition.path.slug
         with suppress(NodeError, OSError):
             if definition.private and definition.runs_here and host.subnets.find(slug) is None:
                 if not check_mode:
                     files.make_folder(host.directories.state, 0o711)
-                choose(slug, definition.values["docker_subnet"] or network_in_use(definition.short_id))
+                declared = definition.values["docker_subnet"]
+                host.subnets.reserve(slug, definition.short_id, declared, check_mode)
 
 
 def inspect(definitions: Mapping[str, Definition], host: Host) -> Dict[str, Dict[str, Any]]:

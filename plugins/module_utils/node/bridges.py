@@ -84,6 +84,14 @@ class SubnetRegistry:
             % (self._pool, service)
         )
 
+    def reserve(self, service: str, short_id: str, declared: Optional[str], check_mode: bool) -> Subnet:
+        """The subnet of a service from now on: what is declared, what it has, what its bridge has, or a free one.
+
+        Raises NodeError when it is taken or none is free.
+        """
+        wanted = declared if declared or self.find(service) else network_in_use(short_id)
+        return (self.imagine if check_mode else self.take)(service, wanted)
+
     def imagine(self, service: str, wanted: Optional[str]) -> Subnet:
         """Choose a subnet for check mode: remembered for the next one that asks, and not written down."""
         subnet = self.choose(service, wanted)

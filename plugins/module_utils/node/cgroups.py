@@ -16,7 +16,7 @@ import signal
 from functools import partial
 from typing import Iterator, List, Set, Tuple
 
-from . import processes
+from . import files, processes
 from .commands import Runner
 from .errors import NodeError, Undetermined
 
@@ -73,8 +73,8 @@ class ControlGroup:
         """Every process in the group and in the groups inside it. Raises Undetermined when that cannot be read."""
         found: Set[int] = set()
         for folder in self._folders:
-            for parent, _children, files in os.walk(folder):
-                if "cgroup.procs" not in files:
+            for parent, _children, names in os.walk(folder):
+                if "cgroup.procs" not in names:
                     continue
                 try:
                     with open(parent + "/cgroup.procs", encoding="ascii") as stream:
@@ -132,7 +132,7 @@ class ControlGroup:
         ):
             for folder in [folder for folder in self._folders if os.path.exists("%s/%s" % (folder, flag))]:
                 for parent in [step[0] for step in os.walk(folder)] if inside else [folder]:
-                    if _read("%s/%s" % (parent, flag)) == "1":
+                    if files.kernel_text("%s/%s" % (parent, flag)) == "1":
                         yield "%s/%s" % (parent, switch), word
 
     def remove(self) -> None:
@@ -143,15 +143,6 @@ class ControlGroup:
                     os.rmdir(parent)
                 except OSError:
                     continue
-
-
-def _read(file: str) -> str:
-    """The word in a file of a group, an empty string when the group has gone."""
-    try:
-        with open(file, encoding="ascii") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""
 
 
 def _write(file: str, word: str) -> None:

@@ -23,4 +23,4 @@ def since_boot() -> float:
 
 def boot_id() -> str:
     """What tells this boot of the node from every other; an empty string when it cannot be read. Source: random(4)."""
-    return (files.read_text("/proc/sys/kernel/random/boot_id") or "").strip()
+    return files.kernel_text("/proc/sys/kernel/random/boot_id")

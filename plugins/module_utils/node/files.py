@@ -142,6 +142,15 @@ def read_text(path: str, limit: int = 1 << 20) -> Optional[str]:
         raise Undetermined("%s cannot be read: %s" % (path, error.strerror)) from error
 
 
+def kernel_text(path: str) -> str:
+    """What a file of the kernel says, without the space around it; an empty string when the file has gone."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
 def open_log(path: str) -> int:
     """A descriptor for appending to a log that only root can read. Raises OSError, also for a named pipe that nobody reads."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

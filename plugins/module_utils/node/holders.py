@@ -16,7 +16,7 @@ import pwd
 import stat
 from typing import Dict, Iterator, List, Set, Tuple
 
-from . import mounts
+from . import files, mounts
 from .commands import execute
 from .errors import NodeError
 from .mounts import Mount
@@ -169,7 +169,7 @@ def _loops(view: _View, wanted: Set[int]) -> Iterator[str]:
     """Loop devices whose file lies on a wanted mount."""
     table = view.namespaces[view.own][1] if view.own in view.namespaces else []
     for name in sorted(_entries("/sys/block")):
-        file = _text("/sys/block/%s/loop/backing_file" % name) if name.startswith("loop") else ""
+        file = files.kernel_text("/sys/block/%s/loop/backing_file" % name) if name.startswith("loop") else ""
         mount = mounts.carrying(file, table) if file else None
         if mount is not None and mount.id in wanted:
             yield "the loop device /dev/%s stands on the file %s" % (name, file)
@@ -177,7 +177,7 @@ def _loops(view: _View, wanted: Set[int]) -> Iterator[str]:
 
 def _swap(view: _View, wanted: Set[int], device: str) -> Iterator[str]:
     table = view.namespaces[view.own][1] if view.own in view.namespaces else []
-    for line in _text("/proc/swaps").splitlines()[1:]:
+    for line in files.kernel_text("/proc/swaps").splitlines()[1:]:
         path = line.split()[0]
         mount = mounts.carrying(path, table)
         if _number_of(path) == device or (mount is not None and mount.id in wanted and not path.startswith("/dev/")):
@@ -187,7 +187,7 @@ def _swap(view: _View, wanted: Set[int], device: str) -> Iterator[str]:
 def _built_on(device: str) -> Iterator[str]:
     """Devices of the device mapper or of a RAID array that are built on a device."""
     for name in sorted(_entries("/sys/dev/block/%s/holders" % device)):
-        title = _text("/sys/block/%s/dm/name" % name)
+        title = files.kernel_text("/sys/block/%s/dm/name" % name)
         yield "the device %s is built on it" % ("/dev/mapper/" + title if title else "/dev/" + name)
 
 
@@ -209,7 +209,7 @@ def _partitions(device: str) -> Iterator[Tuple[int, int]]:
     folder = "/sys/dev/block/" + device
     for name in sorted(_entries(folder)):
         if os.path.exists("%s/%s/partition" % (folder, name)):
-            major, _colon, minor = _text("%s/%s/dev" % (folder, name)).partition(":")
+            major, _colon, minor = files.kernel_text("%s/%s/dev" % (folder, name)).partition(":")
             if minor:
                 yield int(major), int(minor)
 
@@ -246,7 +246,7 @@ def _may_lie_on(file: str, device: str) -> bool:
         return True
     if os.major(number):
         return "%d:%d" % (os.major(number), os.minor(number)) == device
-    return any(_text(path) == device for path in glob.glob("/sys/fs/btrfs/*-*/devices/*/dev"))
+    return any(files.kernel_text(path) == device for path in glob.glob("/sys/fs/btrfs/*-*/devices/*/dev"))
 
 
 def _number_of(path: str) -> str:
@@ -279,11 +279,3 @@ def _entries(folder: str) -> List[str]:
         return os.listdir(folder)
     except OSError:
         return []
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""

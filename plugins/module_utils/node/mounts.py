@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Set, Tuple
 
+from . import files
 from .errors import Undetermined
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -161,7 +162,7 @@ def device_numbers(mount: Mount) -> Set[str]:
         return {mount.device}
     own = _number_of(mount.source)
     for folder in glob.glob("/sys/fs/btrfs/*-*/devices"):
-        members = {_first_line("%s/%s/dev" % (folder, name)) for name in os.listdir(folder)}
+        members = {files.kernel_text("%s/%s/dev" % (folder, name)) for name in os.listdir(folder)}
         if own in members:
             return members
     return {own} - {""}
@@ -209,14 +210,6 @@ def _number_of(path: str) -> str:
     except OSError:
         return ""
     return "%d:%d" % (os.major(facts.st_rdev), os.minor(facts.st_rdev)) if facts and stat.S_ISBLK(facts.st_mode) else ""
-
-
-def _first_line(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.readline().strip()
-    except OSError:
-        return ""
 
 
 def _in_chroot(pid: int) -> bool:

@@ -10,7 +10,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
 import pytest
 from ansible_collections.dockyard.svc.tests import fuse
@@ -25,6 +25,7 @@ from ansible_collections.dockyard.svc.tests.filesystems import (
     claiming,
     commands,
     disk,
+    fails,
     mounted,
     one,
     points_of,
@@ -37,24 +38,6 @@ from ansible_collections.dockyard.svc.tests.support import PATIENCE, Service, al
 
 __all__ = ["disk", "root"]
 pytestmark = pytest.mark.usefixtures("root")
-
-
-def refused(svc: Service, *words: str) -> dict[str, Any]:
-    """A start fails before the first change, with these words."""
-    outcome = svc.act("started")
-    assert outcome["failed"] and outcome["commands"] == [], outcome
-    for word in words:
-        assert word in outcome["msg"], outcome["msg"]
-    return outcome
-
-
-def not_stopped(svc: Service, *words: str) -> dict[str, Any]:
-    """A stop fails with these words."""
-    outcome = svc.act("stopped")
-    assert outcome["failed"], outcome
-    for word in words:
-        assert word in outcome["msg"], outcome["msg"]
-    return outcome
 
 
 def is_free(device: str) -> bool:
@@ -109,9 +92,9 @@ def test_f02_a_stop_fails_while_a_stranger_holds_the_device(hosting: Service) ->
     hosting.start()
     with apart() as pid:
         hosting.kill_daemon()
-        not_stopped(hosting, "still in use", "mount namespace of pid %d" % pid)
+        fails(hosting, "stopped", "still in use", "mount namespace of pid %d" % pid)
         assert points_of(MNT) == [] and not is_free(hosting.raw[RID]["dev"])
-        not_stopped(hosting, "still in use", "mount namespace of pid %d" % pid)
+        fails(hosting, "stopped", "still in use", "mount namespace of pid %d" % pid)
         assert alive(pid)
     hosting.stop()
 
@@ -144,10 +127,10 @@ def test_f76_a_mount_in_another_namespace(disk: Disk) -> None:
     svc.start()
     with apart() as pid:
         for _attempt in range(2):
-            not_stopped(svc, "still in use: mounted on %s in the mount namespace of pid %d" % (MNT, pid))
+            fails(svc, "stopped", "still in use: mounted on %s in the mount namespace of pid %d" % (MNT, pid))
         assert svc.state(RID) == "down"
         assert "mounted on %s, in the mount namespace of pid %d" % (MNT, pid) in svc.remarks(RID)
-        refused(svc, "in use: mounted on %s in the mount namespace of pid %d" % (MNT, pid))
+        fails(svc, "started", "in use: mounted on %s in the mount namespace of pid %d" % (MNT, pid))
     assert "exclusive open" in svc.stop()["evidence"][RID]["device"]
 
 
@@ -158,7 +141,7 @@ def test_f76_without_a_device(kind: str) -> None:
     svc = one({"tmpfs": None, "bind": ROOT + "/data"}[kind], kind, umount_timeout="100ms")
     svc.start()
     with apart() as pid:
-        not_stopped(svc, "still mounted on %s, in the mount namespace of pid %d" % (MNT, pid))
+        fails(svc, "stopped", "still mounted on %s, in the mount namespace of pid %d" % (MNT, pid))
     svc.stop()
 
 
@@ -184,7 +167,7 @@ def test_f81_f97_nobody_is_killed(disk: Disk) -> None:
     opens = process("import sys\nstream = open(sys.argv[1])", MNT + "/file")
     with working_in(MNT) as one_pid, opens as other_pid:
         begun = time.monotonic()
-        not_stopped(svc, "pid %d (" % one_pid, "works in " + MNT, "pid %d (" % other_pid, "has %s/file open" % MNT)
+        fails(svc, "stopped", "pid %d (" % one_pid, "works in " + MNT, "pid %d (" % other_pid, "has %s/file open" % MNT)
         assert time.monotonic() - begun < PATIENCE
         assert alive(one_pid) and alive(other_pid) and points_of(MNT) == [MNT]
     svc.stop()
@@ -204,7 +187,7 @@ def test_a_loop_device_on_a_file_in_it(disk: Disk) -> None:
     svc.start()
     run("truncate", "--size", "1M", MNT + "/file")
     device = attach(MNT + "/file")
-    not_stopped(svc, "the loop device %s stands on the file %s/file" % (device, MNT))
+    fails(svc, "stopped", "the loop device %s stands on the file %s/file" % (device, MNT))
     run("losetup", "--detach", device)
     svc.stop()
 
@@ -218,7 +201,7 @@ def test_a_mount_of_somebody_else_in_it(disk: Disk) -> None:
     for command in (["-t", "tmpfs", "theirs"], ["--bind", MNT + "/own"]):
         os.makedirs(MNT + "/deep", exist_ok=True)
         run("mount", *command, MNT + "/deep")
-        outcome = not_stopped(svc, "on %s/deep; unmount them first" % MNT)
+        outcome = fails(svc, "stopped", "on %s/deep; unmount them first" % MNT)
         assert outcome["commands"] == []
         assert points_of(MNT) == [MNT, MNT + "/deep", MNT + "/own"]
         run("umount", MNT + "/deep")
@@ -233,9 +216,9 @@ def test_a_mount_of_somebody_else_on_top(disk: Disk, place: str) -> None:
     svc.start()
     run("mount", "-t", "tmpfs", "theirs", place)
     assert svc.state(RID) == "warn" and "hidden by theirs (tmpfs) on %s" % place in svc.remarks(RID)
-    outcome = not_stopped(svc, "theirs (tmpfs)")
+    outcome = fails(svc, "stopped", "theirs (tmpfs)")
     assert outcome["commands"] == []
-    refused(svc, "theirs (tmpfs)") if place == MNT else refused(svc)
+    fails(svc, "started", "theirs (tmpfs)") if place == MNT else fails(svc, "started")
     run("umount", place)
     assert svc.state(RID) == "up"
 
@@ -246,7 +229,7 @@ def test_a_second_mount_of_the_device_elsewhere(disk: Disk) -> None:
     svc.start()
     os.makedirs(ROOT + "/elsewhere")
     run("mount", disk.device, ROOT + "/elsewhere")
-    not_stopped(svc, "still in use: mounted on %s/elsewhere" % ROOT)
+    fails(svc, "stopped", "still in use: mounted on %s/elsewhere" % ROOT)
     assert svc.state(RID) == "down" and "the device is mounted on %s/elsewhere" % ROOT in svc.remarks(RID)
     run("umount", ROOT + "/elsewhere")
     svc.stop()
@@ -262,7 +245,7 @@ def test_f78_another_device_on_the_mount_point(disk: Disk) -> None:
     mounted(other.device)
     assert svc.state(RID) == "down"
     assert "%s (ext4) is mounted on %s instead" % (other.device, MNT) in svc.remarks(RID)
-    refused(svc, "%s (ext4) is mounted on %s" % (other.device, MNT))
+    fails(svc, "started", "%s (ext4) is mounted on %s" % (other.device, MNT))
     assert not svc.stop()["changed"]
     assert points_of(MNT) == [MNT]
 
@@ -275,14 +258,14 @@ def test_f78_another_folder_of_the_same_device(disk: Disk) -> None:
     run("mount", "--bind", MNT + "/folder", ROOT + "/bound")
     svc = service(**{RID: {"type": "ext4", "dev": disk.device, "mnt": ROOT + "/bound"}})
     assert svc.state(RID) == "down"
-    refused(svc, "%s (ext4, folder /folder of it) is mounted on %s/bound" % (disk.device, ROOT))
+    fails(svc, "started", "%s (ext4, folder /folder of it) is mounted on %s/bound" % (disk.device, ROOT))
 
 
 def test_f78_another_device_on_the_mount_point_that_is_hidden(disk: Disk) -> None:
     """It would come to light some day, below or instead of ours."""
     mounted(Disk("other", "ext4").device)
     run("mount", "-t", "tmpfs", "-o", "mode=755", "theirs", ROOT)
-    refused(one(disk.device), "hidden by a later mount")
+    fails(one(disk.device), "started", "hidden by a later mount")
 
 
 @pytest.mark.parametrize("source", ["nothing", "link", "file"])
@@ -306,7 +289,7 @@ def test_a_folder_to_bind_that_is_none(disk: Disk, source: str) -> None:
 def test_f79_a_folder_with_something_in_it(disk: Disk) -> None:
     """What was written there while nothing was mounted would be hidden."""
     os.makedirs(MNT + "/docker/overlay2")
-    refused(one(disk.device), "the folder %s is not empty (docker)" % MNT)
+    fails(one(disk.device), "started", "the folder %s is not empty (docker)" % MNT)
 
 
 def test_f79_a_folder_in_a_file_system_that_the_same_start_mounts(disk: Disk) -> None:
@@ -339,9 +322,9 @@ def test_a_mount_that_reports_success_and_is_none(disk: Disk) -> None:
 
 def test_f83_an_unguarded_ext4_that_other_nodes_see(disk: Disk) -> None:
     """Two nodes, played by two loop devices on one file: without its guard the file system is not used."""
-    refused(one(disk.device, shared=True), "tune2fs -O mmp " + disk.device)
+    fails(one(disk.device, shared=True), "started", "tune2fs -O mmp " + disk.device)
     svc = service(nodes="node1 node2", **{RID: {"type": "ext4", "dev": disk.device, "mnt": MNT}})
-    refused(svc, "tune2fs -O mmp " + disk.device)
+    fails(svc, "started", "tune2fs -O mmp " + disk.device)
     mounted(disk.device)
     assert svc.state(RID) == "up" and svc.status()["overall"] == "warn"
     assert "tune2fs -O mmp" in svc.remarks(RID)
@@ -363,7 +346,7 @@ def test_f83_a_file_with_two_loop_devices(disk: Disk) -> None:
     twin = attach(disk.file)
     os.makedirs(ROOT + "/theirs")
     run("mount", twin, ROOT + "/theirs")
-    refused(one(disk.device), "other loop devices (%s)" % twin)
+    fails(one(disk.device), "started", "other loop devices (%s)" % twin)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +357,7 @@ def test_another_content_than_declared(made: str, words: str) -> None:
     disk = Disk("other", made or "ext4")
     if not made:
         run("wipefs", "--all", disk.device)
-    refused(one(disk.device), words)
+    fails(one(disk.device), "started", words)
 
 
 @pytest.mark.parametrize("where", ["here", "another namespace", "another program"])
@@ -384,16 +367,16 @@ def test_f84_no_check_of_a_file_system_in_use(disk: Disk, where: str) -> None:
     elsewhere = ROOT + "/elsewhere"
     if where == "another program":
         with claiming(disk.device) as pid:
-            refused(svc, "%s is in use: pid %d (" % (disk.device, pid), "has the device %s open" % disk.device)
+            fails(svc, "started", "%s is in use: pid %d (" % (disk.device, pid), "has the device %s open" % disk.device)
         return
     os.makedirs(elsewhere)
     run("mount", disk.device, elsewhere)
     if where == "here":
-        refused(svc, "in use: mounted on " + elsewhere)
+        fails(svc, "started", "in use: mounted on " + elsewhere)
         return
     with apart() as pid:
         run("umount", elsewhere)
-        refused(svc, "in use: mounted on %s in the mount namespace of pid %d" % (elsewhere, pid))
+        fails(svc, "started", "in use: mounted on %s in the mount namespace of pid %d" % (elsewhere, pid))
 
 
 def test_f85_a_file_system_that_looks_clean_and_is_not(disk: Disk) -> None:
@@ -444,7 +427,7 @@ def test_f88_a_file_system_that_became_read_only(disk: Disk) -> None:
     run("umount", ROOT + "/first")
     run("mount", "-o", "remount,ro", MNT)
     assert svc.state(RID) == "warn" and "is read-only" in svc.remarks(RID)
-    refused(svc, "fs#1: is read-only", "stop it, then start it")
+    fails(svc, "started", "fs#1: is read-only", "stop it, then start it")
     svc.stop()
     declared = one(disk.device, mnt_opt="ro")
     declared.start()
@@ -464,7 +447,7 @@ def test_a_mount_without_the_options_that_keep_something_out(disk: Disk) -> None
 def test_an_owner_that_this_node_does_not_know(disk: Disk, keyword: str) -> None:
     """Refused before the mount; told of one that is mounted already."""
     svc = one(disk.device, **{keyword: "nosuch"})
-    refused(svc, "there is no %s nosuch on this node" % keyword)
+    fails(svc, "started", "there is no %s nosuch on this node" % keyword)
     mounted(disk.device)
     assert svc.state(RID) == "warn" and "nosuch" in svc.remarks(RID)
     svc.stop()
@@ -476,7 +459,7 @@ def test_f89_a_link_on_the_way_to_the_mount_point(disk: Disk) -> None:
     os.symlink(ROOT + "/target", ROOT + "/link")
     for mnt in (ROOT + "/link", ROOT + "/link/below"):
         svc = service(**{RID: {"type": "ext4", "dev": disk.device, "mnt": mnt, "perm": "0700"}})
-        refused(svc, "%s/link is a symbolic link" % ROOT)
+        fails(svc, "started", "%s/link is a symbolic link" % ROOT)
     assert os.listdir(ROOT + "/target") == []
 
 
@@ -485,7 +468,7 @@ def test_f89_a_folder_of_somebody_else_on_the_way(disk: Disk) -> None:
     os.makedirs(ROOT + "/theirs/mnt")
     os.chown(ROOT + "/theirs", 1, 1)
     svc = service(**{RID: {"type": "ext4", "dev": disk.device, "mnt": ROOT + "/theirs/mnt"}})
-    refused(svc, "theirs belongs to user 1")
+    fails(svc, "started", "theirs belongs to user 1")
 
 
 @pytest.mark.parametrize("line", ["{device} /elsewhere", "LABEL=fslabel /elsewhere", "/dev/nosuch {mnt}"])
@@ -499,7 +482,7 @@ def test_f92_a_line_in_fstab(line: str) -> None:
     try:
         for fields in (" ext4 defaults 0 2", " ext4", ""):
             fstab.write_text("# comment\n\n%s%s\n" % (text, fields), encoding="utf-8")
-            refused(svc, "/etc/fstab mounts %s on %s at boot" % tuple(text.split()))
+            fails(svc, "started", "/etc/fstab mounts %s on %s at boot" % tuple(text.split()))
         fstab.write_text("%s ext4 rw,noauto 0 0\n#%s ext4 rw 0 0\n" % (text, text), encoding="utf-8")
         svc.start()
     finally:
@@ -513,7 +496,7 @@ def test_f92_a_unit_of_systemd(disk: Disk) -> None:
     unit.parent.mkdir(parents=True, exist_ok=True)
     try:
         unit.touch()
-        refused(one(disk.device), "%s mounts %s" % (unit, MNT))
+        fails(one(disk.device), "started", "%s mounts %s" % (unit, MNT))
     finally:
         unit.unlink()
         os.rmdir("/run/systemd/system")
@@ -534,8 +517,8 @@ def test_f96_a_file_system_that_does_not_answer() -> None:
         try:
             begun = time.monotonic()
             assert hasty.state(RID) == "undef" and "does not answer within 0.5 s" in hasty.remarks(RID)
-            refused(hasty, "does not answer")
-            assert not_stopped(hasty, "does not answer")["commands"] == []
+            fails(hasty, "started", "does not answer")
+            assert fails(hasty, "stopped", "does not answer")["commands"] == []
             assert time.monotonic() - begun < PATIENCE
         finally:
             os.kill(server, signal.SIGCONT)

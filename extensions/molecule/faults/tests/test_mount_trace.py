@@ -22,13 +22,14 @@ from ansible_collections.dockyard.svc.tests.filesystems import (
     attach,
     commands,
     disk,
+    fails,
     one,
     points_of,
     process,
     root,
     service,
 )
-from ansible_collections.dockyard.svc.tests.support import Service, run, wait_for
+from ansible_collections.dockyard.svc.tests.support import run, wait_for
 
 __all__ = ["disk", "root"]
 pytestmark = pytest.mark.usefixtures("root")
@@ -42,15 +43,6 @@ def link(disk: Disk) -> Any:
     yield path
     if os.path.lexists(path):
         os.unlink(path)
-
-
-def fails(svc: Service, state: str, *words: str) -> dict[str, Any]:
-    """An action fails with these words, before the first change unless it is a stop."""
-    outcome = svc.act(state)
-    assert outcome["failed"] and (state == "stopped" or not outcome["commands"]), outcome
-    for word in words:
-        assert word in outcome["msg"], outcome["msg"]
-    return outcome
 
 
 def label(device: str, text: str) -> None:

@@ -114,8 +114,9 @@ def test_hosts_that_are_not_read_yet_are_no_error(inventory, ansible_playbook, e
     text = ansible_playbook(
         inventory("node1", "node2"), {"hosts": "all", "gather_facts": False, "tasks": [role], **how}
     )
-    last = [line for line in text.splitlines() if line.split()[:1] == ["a/both"]][-1]
-    assert " down" in last and "undef" not in last, text
+    # One table for each batch, or host; the strategy free prints them in any order. The one made last knows both hosts.
+    overall = [line for line in text.splitlines() if line.split()[:1] == ["a/both"]]
+    assert any(" down" in line and "undef" not in line for line in overall), text
 
 
 def test_a_delegated_task_acts_for_the_other_node(inventory, ansible_playbook):
@@ -191,7 +192,8 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize(("task", "sentence"), MODULES, ids=str)
-def test_what_the_modules_advise(inventory, ansible_playbook, task, sentence):
-    text = ansible_playbook(inventory("node1"), {"hosts": "node1", "gather_facts": False, "tasks": [task]}, rc=2)
-    assert sentence in text and "stop the service" not in text
+def test_what_the_modules_advise(inventory, ansible_playbook):
+    tasks = [{**task, "ignore_errors": True} for task, _sentence in MODULES]
+    text = ansible_playbook(inventory("node1"), {"hosts": "node1", "gather_facts": False, "tasks": tasks})
+    assert [sentence for _task, sentence in MODULES if sentence not in text] == [], text
+    assert "stop the service" not in text
