@@ -9,6 +9,7 @@ What the machine has of them is read here without the code under test. To be use
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -19,13 +20,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 import pytest
+from ansible_collections.dockyard.svc.plugins.module_utils.arguments import fault_step
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.parse import parse_all
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.selection import select_resources
+from ansible_collections.dockyard.svc.plugins.module_utils.engine import many
+from ansible_collections.dockyard.svc.plugins.module_utils.node.machine import Directories, Host
 from ansible_collections.dockyard.svc.tests.support import (
+    NODE,
     Service,
     container,
     kill,
+    loops,
     loops_of,
     places_of,
     run,
@@ -38,6 +46,8 @@ DOWN = ("down", "stdby down")
 WRITES = "trap 'exit 0' TERM; while :; do echo x >>/data/file; sleep 0.1; done"
 SIDE_BY_SIDE = 4
 _number = count(10)
+_PROCESSES = multiprocessing.get_context("forkserver")  # forks of one that has imported everything
+_PROCESSES.set_forkserver_preload([__name__, "docker", "pytest"])
 
 
 class Whole(Service):
@@ -78,10 +88,10 @@ class Whole(Service):
         """Which resources the machine has, and the daemon, as the machine tells. None of the daemon's when it is busy."""
         mounts = json.loads(run("findmnt", "--json", "--list", "--output", "TARGET,SOURCE").stdout)["filesystems"]
         pairs = {(mount["target"], mount["source"]) for mount in mounts}
-        loops = [loops_of(file) for file in self.files]
-        found = {"ip#1": bool(places_of(self.address)), "disk#1": bool(loops[0]), "disk#2": bool(loops[1])}
-        for rid, mnt, devices in (("fs#1", self.outer, loops[0]), ("fs#2", self.inner, loops[1])):
-            found[rid] = any((mnt, device) in pairs for device in devices)
+        devices = [loops_of(file) for file in self.files]
+        found = {"ip#1": bool(places_of(self.address)), "disk#1": bool(devices[0]), "disk#2": bool(devices[1])}
+        for rid, mnt, upon in (("fs#1", self.outer, devices[0]), ("fs#2", self.inner, devices[1])):
+            found[rid] = any((mnt, device) in pairs for device in upon)
         found["daemon"] = bool(self.daemon_pid())
         names = self._running() if found["daemon"] else []
         for index in (0, 1):
@@ -219,33 +229,43 @@ def refused(whole: Whole, state: str, *words: str, **options: Any) -> None:
     assert new == [], new
 
 
+def cut(whole: Whole, state: str, at: int) -> bool:
+    """Kill an action before its change number `at`, after which the status is true; whether it got that far."""
+    action = _PROCESSES.Process(target=_act_until, args=(whole.path, whole.raw, state, at))
+    action.start()
+    action.join()
+    killed = action.exitcode == -signal.SIGKILL
+    assert killed or action.exitcode == 0
+    assert whole.truthful()["action"] == ""
+    return killed
+
+
+def _act_until(path: str, raw: dict[str, Any], state: str, at: int) -> None:
+    """Bring a service into a state, and be killed on the way there."""
+    os.environ["DOCKYARD_FAULT_AT"] = str(at)
+    definitions = parse_all({path: raw}, NODE)
+    rids = select_resources("", definitions)
+    many.act(definitions, rids, Host(Directories()), state, check_mode=False, step=fault_step())
+
+
 def walk(
     make_whole: Callable[..., Whole],
-    state: str,
-    before: Callable[[Whole], object],
-    then: Callable[[Whole], None],
-    at_least: int,
+    life: Callable[[Whole, int], Sequence[bool]],
+    at_least: Sequence[int],
     empty: bool = False,
 ) -> None:
-    """Kill an action before its first, second, ... change until it ends by itself; after each the status is true.
+    """Cut the actions in the life of a service before their first, second, ... change, until all of them end by themselves.
 
-    `at_least` is how many changes the action must have.
+    `life` tells which were cut. `at_least` is how many changes each must have.
     """
-
-    def cut(at: int, whole: Whole) -> bool:
-        before(whole)
-        killed = whole.module(state, {"DOCKYARD_FAULT_AT": str(at)}, confirm=[whole.path]).wait() == -signal.SIGKILL
-        whole.truthful()
-        then(whole)
-        return killed
-
-    killed: list[bool] = []
+    lives: list[Sequence[bool]] = []
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        while all(killed):
-            numbers = range(len(killed) + 1, len(killed) + 1 + SIDE_BY_SIDE)
-            killed += pool.map(cut, numbers, [make_whole(empty) for _number in numbers])
-    changes = killed.index(False)
-    assert changes >= at_least and not any(killed[changes:]), killed
+        while not lives or any(lives[-1]):
+            numbers = range(len(lives) + 1, len(lives) + 1 + SIDE_BY_SIDE)
+            lives += pool.map(life, [make_whole(empty) for _number in numbers], numbers)
+    for killed, least in zip(zip(*lives), at_least):
+        changes = killed.index(False)
+        assert changes >= least and not any(killed[changes:]), lives
 
 
 def everything(*folders: str) -> list[Any]:
@@ -262,8 +282,7 @@ def everything(*folders: str) -> list[Any]:
     links = json.loads(run("ip", "-json", "address").stdout)
     found += [(link["ifname"], entry["local"], entry["prefixlen"]) for link in links for entry in link["addr_info"]]
     found = [item for item in found if not str(item[1]).startswith("fe80:")]
-    loops = run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").stdout.splitlines()
-    found.append(("loops", [line for line in loops if ROOT in line]))
+    found.append(("loops", sorted(pair for pair in loops() if ROOT in pair[1])))
     for folder in ("/run/dockyard", "/var/lib/dockyard", "/var/log/dockyard", *folders):
         for parent, names, files in os.walk(folder):
             names[:] = [name for name in names if name not in ("x", "docker", "volume")]
@@ -280,9 +299,9 @@ def clear(folder: str) -> None:
     for point in reversed([line.split()[4] for line in lines]):
         if point.startswith(folder + "/"):
             run("umount", "--lazy", point, check=False)
-    for line in run("losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").stdout.splitlines():
-        if line.partition(" ")[2].startswith(folder + "/"):
-            run("losetup", "--detach", line.split()[0], check=False)
+    for device, file in loops():
+        if file.startswith(folder + "/"):
+            run("losetup", "--detach", device, check=False)
     shutil.rmtree(folder, ignore_errors=True)
 
 

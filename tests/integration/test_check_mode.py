@@ -14,11 +14,12 @@ from ansible_collections.dockyard.svc.tests.support import Service, container, k
 
 WEB = ["sh", "-c", "trap exit TERM; httpd -f -p 80 & wait"]
 SHAPES: dict[str, list[dict[str, Any]]] = {
-    "plain": [container()],
-    "removed on stop": [container(rm=True)],
-    "bridge": [container(command=WEB, run_args=["-p", "8094:80"])],
-    "three": [container(), container(rm=True, netns="container#0"), container()],
-    "with secrets and volumes": [container(secrets={"A": "b"}, volume_mounts=["/srv/shared:/shared"])],
+    "without a network": [container(), container(rm=True, netns="container#0"), container()],
+    "with a bridge": [
+        container(command=WEB, run_args=["-p", "8094:80"]),
+        container(secrets={"A": "b"}, volume_mounts=["/srv/shared:/shared"]),
+        container(rm=True),
+    ],
 }
 
 

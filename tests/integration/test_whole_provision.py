@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Callable
 
-from ansible_collections.dockyard.svc.tests.whole import Whole, commands, everything, make_whole, template, walk
+from ansible_collections.dockyard.svc.tests.whole import Whole, commands, cut, everything, make_whole, template, walk
 from ansible_collections.dockyard.svc.tests.wire import wire
 
 __all__ = ["make_whole", "template", "wire"]
@@ -31,40 +31,29 @@ def test_check_mode_of_provisioning(make_whole: Callable[..., Whole]) -> None:
     assert whole.remains() == [] and not whole.leftovers()
 
 
-def test_provision_killed_before_each_change(make_whole: Callable[..., Whole]) -> None:
-    """The next provision goes on from there; then the service starts, and unprovision leaves nothing."""
-
-    def then(whole: Whole) -> None:
-        outcome = whole.act("provisioned")
+def well(whole: Whole, *states: str, **options: str) -> None:
+    """Actions that do not fail."""
+    for state in states:
+        outcome = whole.act(state, **options)
         assert not outcome["failed"], outcome["msg"]
+
+
+def test_killed_before_each_change(make_whole: Callable[..., Whole]) -> None:
+    """The next provision goes on from there; the next unprovision does too, and leaves nothing, or all can be made anew."""
+
+    def life(whole: Whole, at: int) -> list[bool]:
+        killed = [cut(whole, "provisioned", at)]
+        well(whole, "provisioned")
         whole.stop()  # a disk that the killed one has left up was up before the second one
         assert whole.remains() == []
         assert not whole.act("provisioned")["changed"]
         assert whole.remains() == []
-        outcome = whole.act("started", rid="ip,disk,fs")
-        assert not outcome["failed"], outcome["msg"]
-        outcome = whole.act("unprovisioned")
-        assert not outcome["failed"], outcome["msg"]
+        well(whole, "started", rid="ip,disk,fs")
+        killed.append(cut(whole, "unprovisioned", at))
+        well(whole, "unprovisioned")
         assert whole.remains() == [] and not whole.leftovers()
-
-    walk(make_whole, "provisioned", lambda whole: None, then, at_least=8, empty=True)
-
-
-def test_unprovision_killed_before_each_change(make_whole: Callable[..., Whole]) -> None:
-    """The next unprovision finishes, or a provision and a start make it anew."""
-
-    def before(whole: Whole) -> None:
-        outcome = whole.act("provisioned")
-        assert not outcome["failed"], outcome["msg"]
-        whole.start(rid="ip,disk,fs")
-
-    def then(whole: Whole) -> None:
-        outcome = whole.act("unprovisioned")
-        assert not outcome["failed"], outcome["msg"]
+        well(whole, "provisioned", "unprovisioned")
         assert whole.remains() == [] and not whole.leftovers()
-        for state in ("provisioned", "unprovisioned"):
-            outcome = whole.act(state)
-            assert not outcome["failed"], outcome["msg"]
-        assert whole.remains() == [] and not whole.leftovers()
+        return killed
 
-    walk(make_whole, "unprovisioned", before, then, at_least=6, empty=True)
+    walk(make_whole, life, at_least=(8, 6), empty=True)

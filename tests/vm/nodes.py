@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import subprocess
@@ -93,10 +94,12 @@ class Node:
             for path in sorted((CHECKOUT / "plugins/module_utils").rglob("*.py")):
                 archive.add(path, Path("ansible_collections/dockyard/svc", path.relative_to(CHECKOUT)))
             archive.add(HERE / "agent.py", "agent.py")
-        script = f"mkdir -p {ON_THE_NODE} && tar -C {ON_THE_NODE} -xf - && python3 -m compileall -q {ON_THE_NODE}"
+        new, folder = ON_THE_NODE, "%s-%s" % (ON_THE_NODE, hashlib.sha256(text.getvalue()).hexdigest()[:12])
+        unpack = f"rm -rf {new} && mkdir {new} && tar -C {new} -xf - && python3 -m compileall -q {new}"
+        script = f"[ -e {folder} ] || {{ {unpack} && sync && mv {new} {folder}; }}"  # an earlier one may have sent it
         subprocess.run(self._ssh(script), input=text.getvalue(), check=True, timeout=PATIENCE)
         self._agent = subprocess.Popen(
-            self._ssh("exec python3 %s/agent.py" % ON_THE_NODE),
+            self._ssh("exec python3 %s/agent.py" % folder),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=sys.stderr,
