@@ -90,11 +90,12 @@ def test_f02_a_stop_fails_while_a_stranger_holds_the_device(hosting: Service) ->
     hosting.start(rid=RID)
     os.makedirs(MNT + "/volume")
     hosting.start()
+    hurried = Service(hosting.path, **{**hosting.raw, RID: {**hosting.raw[RID], "umount_timeout": "300ms"}})
     with apart() as pid:
         hosting.kill_daemon()
-        fails(hosting, "stopped", "still in use", "mount namespace of pid %d" % pid)
+        fails(hurried, "stopped", "still in use", "mount namespace of pid %d" % pid)
         assert points_of(MNT) == [] and not is_free(hosting.raw[RID]["dev"])
-        fails(hosting, "stopped", "still in use", "mount namespace of pid %d" % pid)
+        fails(hurried, "stopped", "still in use", "mount namespace of pid %d" % pid)
         assert alive(pid)
     hosting.stop()
 
@@ -225,11 +226,11 @@ def test_a_mount_of_somebody_else_on_top(disk: Disk, place: str) -> None:
 
 def test_a_second_mount_of_the_device_elsewhere(disk: Disk) -> None:
     """The device is not free, and the stop says where it is."""
-    svc = one(disk.device)
+    svc, hurried = one(disk.device), one(disk.device, umount_timeout="100ms")
     svc.start()
     os.makedirs(ROOT + "/elsewhere")
     run("mount", disk.device, ROOT + "/elsewhere")
-    fails(svc, "stopped", "still in use: mounted on %s/elsewhere" % ROOT)
+    fails(hurried, "stopped", "still in use: mounted on %s/elsewhere" % ROOT)
     assert svc.state(RID) == "down" and "the device is mounted on %s/elsewhere" % ROOT in svc.remarks(RID)
     run("umount", ROOT + "/elsewhere")
     svc.stop()

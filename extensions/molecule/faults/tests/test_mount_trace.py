@@ -113,7 +113,7 @@ def test_a_bound_folder_that_is_not_at_its_place(how: str) -> None:
     """It is known again, told, and can be released."""
     folder = ROOT + "/folder"
     os.makedirs(folder)
-    svc = one(folder, "bind")
+    svc, hurried = one(folder, "bind"), one(folder, "bind", umount_timeout="100ms")
     svc.start()
     if how in ("renamed", "replaced"):
         os.rename(folder, folder + "-old")
@@ -126,7 +126,7 @@ def test_a_bound_folder_that_is_not_at_its_place(how: str) -> None:
     assert svc.state(RID) == "warn" and "not what the definition names now" in svc.remarks(RID)
     fails(svc, "started", "not what the definition names now: stop it")
     with apart() as pid:
-        fails(svc, "stopped", "still mounted on %s, in the mount namespace of pid %d" % (MNT, pid))
+        fails(hurried, "stopped", "still mounted on %s, in the mount namespace of pid %d" % (MNT, pid))
     svc.stop()
     assert points_of(MNT) == [] and svc.state(RID) == "down"
     if how in ("replaced", "covered"):
@@ -152,18 +152,19 @@ def test_another_folder_bound_by_a_stranger() -> None:
 @pytest.mark.parametrize("how", ["moved", "renamed", "bound"])
 def test_a_tmpfs_that_lives_on_elsewhere(how: str) -> None:
     """Its data are not where the service needs them: that is told, nothing is mounted over it, and it is not released."""
-    svc = one(None, "tmpfs", mnt=ROOT + "/parent/mnt")
+    mnt = ROOT + "/parent/mnt"
+    svc, hurried = one(None, "tmpfs", mnt=mnt), one(None, "tmpfs", mnt=mnt, umount_timeout="100ms")
     svc.start()
     os.makedirs(ROOT + "/other")
     place = ROOT + ("/parent-2/mnt" if how == "renamed" else "/other")
     if how == "renamed":
         os.rename(ROOT + "/parent", ROOT + "/parent-2")
     else:
-        run("mount", "--move" if how == "moved" else "--bind", ROOT + "/parent/mnt", place)
+        run("mount", "--move" if how == "moved" else "--bind", mnt, place)
     if how != "bound":
         wait_for(lambda: "tmpfs (tmpfs), which this service has mounted, is on " + place in svc.remarks(RID))
         fails(svc, "started", "is on %s: unmount it there, or move it back" % place)
-    fails(svc, "stopped", "tmpfs (tmpfs) is still mounted on " + place)
+    fails(hurried, "stopped", "tmpfs (tmpfs) is still mounted on " + place)
     assert points_of(ROOT) == [place]
     run("umount", place)
     svc.stop()
