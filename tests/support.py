@@ -262,9 +262,15 @@ class Service:
 class Module:
     """A module that runs in a process of its own, as Ansible starts it."""
 
-    def __init__(self, name: str, options: dict[str, Any], environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        name: str,
+        options: dict[str, Any],
+        environment: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+    ):
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "ansible_collections.dockyard.svc.plugins.modules." + name],
+            [*prefix, sys.executable, "-m", "ansible_collections.dockyard.svc.plugins.modules." + name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

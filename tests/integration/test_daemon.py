@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 from ansible_collections.dockyard.svc.tests.disks import replaced
-from ansible_collections.dockyard.svc.tests.support import Service, container, kill
+from ansible_collections.dockyard.svc.tests.support import Service, container, kill, run
 
 Make = Callable[..., Service]
 
@@ -151,3 +151,25 @@ def test_access_to_the_socket(running: Service, spoil: Callable[[Service], None]
     assert [one["cmd"] for one in planned["commands"]] == [one["cmd"] for one in outcome["commands"]]
     assert running.status()["overall"] == "up"
     assert not running.start()["changed"] and running.daemon_pid() == daemon
+
+
+@pytest.fixture
+def team() -> Iterator[str]:
+    """A group of the node, which the test takes away."""
+    run("groupadd", "team-x")
+    yield "team-x"
+    run("groupdel", "team-x", check=False)
+
+
+def test_the_group_is_gone(make: Make, team: str) -> None:
+    """It is told, a restart is refused before it stops anything, and a stop works."""
+    service = make(docker_socket_group=team)
+    service.start()
+    run("groupdel", team)
+    assert "there is no group " + team in service.status()["daemon"]["problems"][0]
+    for state in ("started", "restarted"):
+        outcome = service.act(state)
+        assert outcome["failed"] and "groupadd --system " + team in outcome["msg"], outcome["msg"]
+        assert outcome["commands"] == [] and outcome["status"]["avail"] == "up"
+    service.stop()
+    assert service.remains() == []

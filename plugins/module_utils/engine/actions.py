@@ -10,6 +10,7 @@ first failure. What a failed start has changed is taken back, what was up before
 
 from __future__ import annotations
 
+from ..drivers.container import Container
 from ..node import files
 from .provisioning import Provisioning
 
@@ -19,9 +20,12 @@ class Actions(Provisioning):
 
     def restart(self) -> None:
         """Stop, then start. What could not be started again is not stopped."""
-        for driver in self._chosen:
-            if not driver.values["optional"] and not self._exempt(driver):
-                self._attempt(driver.rid, driver.check_restart)
+        needed = [driver for driver in self._chosen if not driver.values["optional"] and not self._exempt(driver)]
+        for driver in needed:
+            self._attempt(driver.rid, driver.check_restart)
+        first = next((driver for driver in needed if isinstance(driver, Container)), None)
+        if first:
+            self._attempt(first.rid, self.instance.daemon.check_start)
         self.stop()
         if not self._check_mode:
             self._states = self.instance.read()

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from ..definition.keywords import GROUPS
@@ -22,6 +21,7 @@ from ..node import clock
 from ..node.commands import Runner
 from ..node.errors import NodeError
 from ..node.machine import Host, Machine
+from ..node.threads import side_by_side
 from .forgotten import forgotten
 from .lock import current_action
 from .merge import merge
@@ -93,8 +93,7 @@ class Instance:
         others = [driver for driver in self.drivers if not isinstance(driver, Container)]
         states: Dict[str, Status] = {}
         if len(others) > 1:  # side by side, so that one that hangs costs its time once
-            with ThreadPoolExecutor(max_workers=min(_READERS, len(others))) as pool:
-                states = dict(zip([driver.rid for driver in others], pool.map(self.state_of, others)))
+            states = dict(zip([driver.rid for driver in others], side_by_side(self.state_of, others, _READERS)))
         return {driver.rid: states.get(driver.rid) or self.state_of(driver) for driver in self.drivers}
 
     def status(self, states: Dict[str, Status]) -> Dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
@@ -20,6 +19,7 @@ from ..node.commands import Runner
 from ..node.errors import NodeError
 from ..node.journal import Journal, Sink, clean, timestamped
 from ..node.machine import Host
+from ..node.threads import side_by_side
 from .actions import Actions
 from .instance import Instance
 from .lock import locked
@@ -66,7 +66,7 @@ def act(
 
     if state in ("started", "restarted"):
         _reserve_subnets(definitions, host, check_mode)
-    return _side_by_side(work, list(definitions))
+    return _for_each(work, list(definitions))
 
 
 def _reserve_subnets(definitions: Mapping[str, Definition], host: Host, check_mode: bool) -> None:
@@ -88,7 +88,7 @@ def inspect(definitions: Mapping[str, Definition], host: Host) -> Dict[str, Dict
         instance = Instance(definitions[path], host, Runner(Journal(path)))
         return instance.status(instance.read())
 
-    return _side_by_side(work, list(definitions))
+    return _for_each(work, list(definitions))
 
 
 def act_on_one(instance: Instance, rids: Sequence[str], state: str) -> Dict[str, Any]:
@@ -189,8 +189,5 @@ class _LogFile:
             self._failure = "%s: %s" % (self._path, error.strerror)
 
 
-def _side_by_side(work: Callable[[str], Dict[str, Any]], paths: List[str]) -> Dict[str, Dict[str, Any]]:
-    if len(paths) < 2:
-        return {path: work(path) for path in paths}
-    with ThreadPoolExecutor(max_workers=min(WORKERS, len(paths))) as pool:
-        return dict(zip(paths, pool.map(work, paths)))
+def _for_each(work: Callable[[str], Dict[str, Any]], paths: List[str]) -> Dict[str, Dict[str, Any]]:
+    return dict(zip(paths, side_by_side(work, paths, WORKERS)))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..drivers.base import DOWN, NOT_APPLICABLE, STANDBY_UP, UNDEF, UP, Driver, Status
 from ..drivers.container import Container
 from ..drivers.dockerd import Dockerd
 from ..node.errors import NodeError
+from ..node.threads import side_by_side
 from .footing import STANDING, bears
 from .instance import Instance
 from .steps import ActionFailed, Steps
@@ -84,12 +85,11 @@ class Starting(Steps):
         if not rising:
             return {}
         first = next((driver for driver in rising if isinstance(driver, Container)), None)
-        with ThreadPoolExecutor(max_workers=min(_CHECKERS, len(rising) + 1)) as pool:
-            daemon = pool.submit(self._ask_daemon) if first else None
-            answers = dict(zip([driver.rid for driver in rising], pool.map(ask, rising)))
-            if first and daemon and daemon.result():
-                answers[first.rid] = daemon.result()
-        return {rid: answer for rid, answer in answers.items() if answer}
+        works: List[Tuple[str, Callable[[], str]]] = [(driver.rid, partial(ask, driver)) for driver in rising]
+        if first:
+            works.append((first.rid, self._ask_daemon))
+        answers = side_by_side(lambda work: work[1](), works, _CHECKERS)
+        return {rid: answer for (rid, _ask), answer in zip(works, answers) if answer}
 
     def _ask_daemon(self) -> str:
         daemon = self.instance.daemon

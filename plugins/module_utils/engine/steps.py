@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, Callable, Dict, Iterator, List, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence
 from ..drivers.base import NOT_APPLICABLE, UNDEF, Driver, Status
 from ..drivers.container import Container
 from ..node.errors import NodeError
+from ..node.threads import side_by_side
 from .footing import Footing
 from .instance import Instance
 
@@ -75,10 +75,7 @@ class Steps:
                 for driver in batch:
                     one(driver)
                 continue
-            with ThreadPoolExecutor(max_workers=len(batch)) as pool:
-                running = [pool.submit(one, driver) for driver in batch]
-            for future in running:
-                future.result()
+            side_by_side(one, batch, len(batch))
 
     def _attempt(self, name: str, work: Callable[[], Any]) -> Any:
         """Do one piece of work; what goes wrong is noted and becomes the failure of the action."""

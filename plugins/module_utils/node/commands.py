@@ -12,6 +12,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .errors import CommandFailed, CommandLate, NodeError
@@ -86,9 +87,12 @@ class Runner:
             return lambda: None
         self._step()
         pool = ThreadPoolExecutor(max_workers=1)
-        running = pool.submit(self._perform, event, action)
-        pool.shutdown(wait=False)
-        return running.result
+        try:
+            return pool.submit(self._perform, event, action).result
+        except RuntimeError:  # no room for another thread
+            return partial(self._perform, event, action)
+        finally:
+            pool.shutdown(wait=False)
 
     def _perform(self, event: Event, action: Callable[[], Any]) -> None:
         began = time.monotonic()
@@ -123,6 +127,11 @@ def execute(
         )
     except FileNotFoundError as error:
         raise CommandFailed(argv, None, "", "", "%s is not installed on this node" % argv[0]) from error
+    except BlockingIOError as error:  # a fork that the kernel refuses. Source: fork(2), EAGAIN
+        limits = "a limit on processes is reached, of the node (pid_max) or of the login (ulimit -u, pids.max)"
+        raise CommandFailed(
+            argv, None, "", "", "%s cannot be run: %s: %s" % (argv[0], error.strerror, limits)
+        ) from error
     except (OSError, ValueError) as error:
         raise CommandFailed(argv, None, "", "", "%s cannot be run: %s" % (argv[0], error)) from error
     try:

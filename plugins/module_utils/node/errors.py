@@ -6,7 +6,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Optional, Sequence
+
+_CRASH = re.compile(r"^(panic|fatal error|SIG[A-Z]+): .*$", re.MULTILINE)
+"""What a program in Go says when it crashes. Source: Go, package runtime."""
 
 
 class NodeError(Exception):
@@ -46,5 +50,9 @@ def printable(text: str) -> str:
 
 
 def last_lines(text: str, count: int = 3) -> str:
-    """The last lines that hold something, as one line."""
+    """The last lines that hold something, as one line. Of a crashed program in Go, those before its stacks."""
+    before, stacks, _rest = text.partition("\ngoroutine ")
+    crash = _CRASH.search(before)
+    if stacks and crash:
+        text = before[: crash.end()]
     return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-count:])

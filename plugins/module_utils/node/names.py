@@ -29,7 +29,10 @@ def resolve(name: str, deadline: float) -> List[IpAddress]:
 
     # A daemon thread: it may hang for as long as it likes without keeping the module from ending.
     thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise Undetermined("the name %s cannot be resolved: %s" % (name, error)) from error
     thread.join(deadline)
     if thread.is_alive():
         raise Undetermined("the name %s was not resolved within %g s" % (name, deadline))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -256,3 +257,29 @@ def test_two_services_on_one_disk_by_two_names(make_whole: Make) -> None:
     first.stop()
     assert not second.act("started", rid="disk,fs")["failed"]
     second.stop()
+
+
+@pytest.fixture
+def crowded() -> Iterator[Path]:
+    """A control group that has room for one process of one thread: so is a node, or a login, at its limit."""
+    root = Path("/sys/fs/cgroup/pids" if os.path.isdir("/sys/fs/cgroup/pids") else "/sys/fs/cgroup")
+    group = root / "crowded"
+    group.mkdir()
+    (group / "pids.max").write_text("1", encoding="ascii")
+    yield group
+    group.rmdir()
+
+
+def test_no_room_for_another_process(whole: Whole, crowded: Path) -> None:
+    """What could not be asked is not called down; an action says why it can do nothing, and does nothing."""
+    enter = ("sh", "-c", 'echo $$ >%s/cgroup.procs; exec "$0" "$@"' % crowded)
+    options = {"services": {whole.path: whole.raw}, "node": "node1"}
+    for state, now in (("started", "down"), ("stopped", "up")):
+        status = Module("service_info", options, prefix=enter).outcome()
+        states = {rid: resource["state"] for rid, resource in status["resources"].items()}
+        assert states["ip#1"] == states["disk#1"] == states["fs#1"] == "undef" and states["container#0"] == now, status
+        outcome = Module("service", {**options, "state": state}, prefix=enter).outcome()
+        assert outcome["failed"] and not outcome["changed"], outcome
+        assert "Resource temporarily unavailable" in outcome["msg"] and "\n" not in outcome["msg"], outcome["msg"]
+        assert whole.truthful()["overall"] == now
+        whole.act(state)
