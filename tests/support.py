@@ -119,9 +119,10 @@ class Service:
         """Restart; the test fails when that fails."""
         return self._well(self.act("restarted", **options))
 
-    def status(self) -> dict[str, Any]:
+    def status(self, docker_patience: float = 5.0) -> dict[str, Any]:
         """The status of the service."""
-        return many.inspect({self.path: self.definition}, Host(self.directories))[self.path]
+        host = Host(self.directories, docker_patience=docker_patience)
+        return many.inspect({self.path: self.definition}, host)[self.path]
 
     def state(self, rid: str = "container#0") -> str:
         """The state of one resource."""

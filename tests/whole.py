@@ -133,7 +133,7 @@ class Whole(Service):
         """The status, which must agree with what the machine tells."""
         for _attempt in range(20):
             before = self.there()
-            status = self.status()
+            status = self.status(docker_patience=many.DOCKER_PATIENCE)
             if before == self.there():
                 break
         states = {rid: resource["state"] for rid, resource in status["resources"].items()}

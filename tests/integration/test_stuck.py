@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import Callable
 
@@ -116,6 +117,23 @@ def test_docker_waits_for_a_stopped_shim(make: Make) -> None:
         wait_for(lambda: service.state() == "undef")
         service.stop()
     assert service.remains() == []
+
+
+def test_start_waits_for_a_busy_docker(make: Make) -> None:
+    """What a status gives up on after five seconds answers after eight: a start does not fail for that."""
+    service = make(container(stop_timeout=2))
+    service.start()
+    asleep = shims(service)
+    kill(*asleep, number=signal.SIGSTOP)
+    words = ["docker", "--host", "unix://" + service.socket, "stop", "--time", "1", service.name()]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        wait_for(lambda: service.state() == "undef")
+        later = threading.Timer(8, kill, asleep, {"number": signal.SIGCONT})
+        later.start()
+        service.start()
+        later.join()
+    service.start()  # docker may have ended the container after the first one had seen it up
+    assert service.status()["overall"] == "up"
 
 
 @pytest.mark.parametrize("stranger", [False, True])

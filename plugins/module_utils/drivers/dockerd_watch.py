@@ -23,7 +23,6 @@ from ..node.processes import Process
 from .base import DOWN, UNDEF, UP, WARN, DaemonLook
 from .leftovers import Leftovers
 
-_API_DEADLINE = 5.0
 _KILLED_DEADLINE = 2.0
 _SPACE_FLOOR = 256 << 20
 _NEVER = -1e9
@@ -62,7 +61,7 @@ class DockerdWatch:
     def api(self) -> DockerApi:
         """A connection to the daemon. Raises Undetermined when it does not answer."""
         if self._api is None:
-            self._api = DockerApi(self._socket, _API_DEADLINE)
+            self._api = DockerApi(self._socket, self._machine.host.docker_patience)
         return self._api
 
     def answers(self) -> bool:

@@ -18,7 +18,6 @@ from ..node.machine import Machine
 from .base import DOWN, UNDEF, UP, WARN, Daemon, DaemonLook
 
 SOCKET = "/var/run/docker.sock"
-_API_DEADLINE = 5.0
 
 
 class NodeDockerd(Daemon):
@@ -76,7 +75,7 @@ class NodeDockerd(Daemon):
 
     def api(self) -> DockerApi:
         if self._api is None:
-            self._api = DockerApi(self.socket, _API_DEADLINE)
+            self._api = DockerApi(self.socket, self.machine.host.docker_patience)
         return self._api
 
     def container_group(self, container_id: str) -> ControlGroup:

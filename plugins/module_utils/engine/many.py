@@ -26,6 +26,8 @@ from .lock import locked
 from .steps import ActionFailed
 
 WORKERS = 16
+DOCKER_PATIENCE = 20.0
+"""How long, in seconds, an action waits for an answer of a Docker daemon: one that is busy is no reason to fail or to kill."""
 VERBS: Dict[str, Callable[[Actions], None]] = {
     "started": Actions.start,
     "stopped": Actions.stop,
@@ -64,6 +66,7 @@ def act(
         run = Runner(journal, check_mode, step)
         return act_on_one(Instance(definition, host, run), rids[path], state)
 
+    host.docker_patience = DOCKER_PATIENCE
     if state in ("started", "restarted"):
         _reserve_subnets(definitions, host, check_mode)
     return _for_each(work, list(definitions))

@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, List, Optional, TypeVar
 from .errors import NodeError, Unanswered, Undetermined
 
 Answer = TypeVar("Answer")
+_LEAST_PATIENCE = 5  # seconds
 _import = threading.Lock()
 _NO_SDK = (
     "the Docker SDK for Python cannot be imported by the node's Python (%s): install the package python3-docker, or "
@@ -50,17 +51,21 @@ def import_sdk() -> ModuleType:
 
 
 class DockerApi:
-    """One daemon, by its socket. Every method raises Undetermined when the daemon does not answer within `deadline` seconds."""
+    """One daemon, by its socket. Every method raises Unanswered when the daemon does not answer within `patience` seconds.
 
-    def __init__(self, socket: str, deadline: float = 5.0):
+    Who has been waited for in vain is not waited for that long again.
+    """
+
+    def __init__(self, socket: str, patience: float = _LEAST_PATIENCE):
         try:
             docker: Any = import_sdk()
         except NodeError as error:
             raise Undetermined(str(error)) from error
         self._socket = socket
         self._errors = docker.errors
+        self._client: Any = None
         self._client = self._ask(
-            lambda: docker.APIClient(base_url="unix://" + socket, version="auto", timeout=round(deadline))
+            lambda: docker.APIClient(base_url="unix://" + socket, version="auto", timeout=round(patience))
         )
 
     def info(self) -> Dict[str, Any]:
@@ -104,6 +109,8 @@ class DockerApi:
         except self._errors.NotFound as error:
             raise _NotThere(str(error)) from error
         except Exception as error:  # the SDK lets errors of requests, urllib3 and the socket through
+            if self._client:
+                self._client.timeout = _LEAST_PATIENCE
             raise Unanswered("the docker daemon on %s does not answer: %s" % (self._socket, _reason(error))) from error
 
 

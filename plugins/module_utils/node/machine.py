@@ -37,10 +37,14 @@ class Directories:
 
 @dataclass
 class Host:
-    """What all services of one module call share: facts that are read once, and a short memory of running daemons."""
+    """What all services of one module call share: facts that are read once, and a short memory of running daemons.
+
+    `docker_patience` is how many seconds a Docker daemon may take for an answer.
+    """
 
     directories: Directories
     network_pool: str = "10.199.0.0/16"
+    docker_patience: float = 5.0
     systemd: bool = field(default_factory=systemd.is_running)
     hierarchies: List[str] = field(default_factory=hierarchies)
     subnets: SubnetRegistry = field(init=False)
