@@ -61,7 +61,8 @@ class ServiceAction(ActionBase):
         """Run a module of the collection on the node.
 
         Python's collector of garbage rests meanwhile: Ansible parses each file of the payload, and half as much time again
-        would go into looking through the trees for garbage that is not there.
+        would go into looking through the trees for garbage that is not there. Nor are they looked through afterwards: the
+        process of a task ends with it.
         """
         was_enabled = gc.isenabled()
         gc.disable()
@@ -71,6 +72,7 @@ class ServiceAction(ActionBase):
             )
         finally:
             if was_enabled:
+                gc.freeze()
                 gc.enable()
         return result
 

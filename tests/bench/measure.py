@@ -179,26 +179,21 @@ class Table:
         rows = [self._twenty()]
         if not only_twenty:
             rows = [
-                self._ratio(
-                    "first start of six (new data roots, image archive)", "first start", "first start, bare", 1.5
-                ),
-                self._ratio("cold start of six (containers are there)", "cold start", "cold start, bare", 1.5),
+                *self._against_bare("first start of six (new data roots, image archive)", "first start", 1.5),
+                *self._against_bare("cold start of six (containers are there)", "cold start", 1.5),
                 self._above("start again (nothing to do), less an empty play", "start again", "empty play", 1.0),
                 self._above("start again (nothing to do), less a trivial play", "start again", "trivial play", 1.0),
-                self._ratio("stop of six", "stop", "stop, bare", 1.3),
+                *self._against_bare("stop of six", "stop", 1.3),
                 self._ratio(
                     "start of containers, other is community.docker", "start containers", "start containers, tasks", 1.0
                 ),
                 self._ratio(
                     "status of 100 services that are down, other is of one", "status of 100", "status of one", 2.0
                 ),
-                self._ratio(
-                    "cold start with address, loop disk, ext4, daemon and two containers",
-                    "full start",
-                    "full start, bare",
-                    1.5,
+                *self._against_bare(
+                    "cold start with address, loop disk, ext4, daemon and two containers", "full start", 1.5
                 ),
-                self._ratio("stop of the same", "full stop", "full stop, bare", 1.3),
+                *self._against_bare("stop of the same", "full stop", 1.3),
                 self._ratio(
                     "start of the same again (nothing to do), other is its status",
                     "full start again",
@@ -209,6 +204,14 @@ class Table:
             ]
         lines = [*head, *["| %s |" % " | ".join(row) for row in rows]]
         return "\n".join(lines if only_twenty else [*lines, "", *self._explanations()])
+
+    def _against_bare(self, what: str, name: str, limit: float) -> list[list[str]]:
+        """All of ansible-playbook, and of it the action on the node, each against the bare script."""
+        bare = name + ", bare"
+        return [
+            self._ratio(what, name, bare, limit),
+            self._ratio("the same, the action alone", name + ", the action alone", bare, limit),
+        ]
 
     def _ratio(self, what: str, ours: str, other: str, limit: float) -> list[str]:
         mine, theirs = self._seconds[ours], self._seconds[other]
@@ -244,11 +247,12 @@ class Table:
         lines = [
             "Seconds are medians of %d rounds; measured is the median of the rounds' ratios or differences."
             % self._bench.rounds,
-            "Other is the bare shell script, unless the row says otherwise. Ours is all of `ansible-playbook`: what Ansible",
-            "costs by itself is an empty play, and with one task a trivial play. Less these, and the action alone on the node:",
+            "Other is the bare shell script, unless the row says otherwise. Ours is all of `ansible-playbook`; the action",
+            "alone is the time on the node. What Ansible costs by itself is an empty play, and a trivial play with one task.",
+            "Less these:",
             "",
-            "| what | less an empty play | less a trivial play | the action alone | times the bare script |",
-            "| --- | ---: | ---: | ---: | ---: |",
+            "| what | less an empty play | less a trivial play | times the bare script |",
+            "| --- | ---: | ---: | ---: |",
             *["| %s |" % " | ".join(self._without(name)) for name in AGAINST_BARE],
             "",
             "| every measurement | median | least | most |",
@@ -260,14 +264,12 @@ class Table:
         return [*lines, "", "%d processors, load %.1f at the end." % (os.cpu_count() or 0, os.getloadavg()[0])]
 
     def _without(self, name: str) -> list[str]:
-        alone = name + ", the action alone"
-        if not all(self._seconds[needed] for needed in (name, alone, "empty play", "trivial play", name + ", bare")):
-            return [name, "not run", "not run", "not run", ""]
+        if not all(self._seconds[needed] for needed in (name, "empty play", "trivial play", name + ", bare")):
+            return [name, "not run", "not run", ""]
         bare = median(self._seconds[name + ", bare"])
         parts = [
             median(self._seconds[name]) - median(self._seconds["empty play"]),
             median(self._seconds[name]) - median(self._seconds["trivial play"]),
-            median(self._seconds[alone]),
         ]
         return [name, *map(_seconds, parts), " / ".join("%.2f x" % (part / bare) for part in parts)]
 
