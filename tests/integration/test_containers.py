@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.dockyard.svc.tests.support import ARCHIVE, Service, container, processes, wait_for
+from ansible_collections.dockyard.svc.tests.support import ARCHIVE, Service, container, kill, processes, wait_for
 
 Make = Callable[..., Service]
 
@@ -418,6 +418,22 @@ def test_foreign_container_keeps_the_daemon(running: Service) -> None:
     running.docker("rm", "--force", "byhand")
     running.stop()
     assert running.remains() == []
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_published_port_without_its_proxy(make: Make, protocol: str) -> None:
+    """docker says running, and nobody gets through: that is told, a start does not call it up, a restart brings it back."""
+    service = make(container(run_args=["-p", "8093:80/" + protocol]))
+    service.start()
+    assert service.state() == "up"
+    kill(*[pid for pid, argv in processes() if os.path.basename(argv[0]) == "docker-proxy"])
+    assert service.state() == "warn" and "nothing listens on 0.0.0.0 port 8093" in service.remarks()
+    outcome = service.act("started")
+    assert outcome["failed"] and "docker-proxy" in outcome["msg"] and not outcome["commands"], outcome["msg"]
+    service.restart(rid="container#0")
+    assert service.state() == "up"
+    service.stop()
+    assert service.remains() == []
 
 
 def test_out_of_memory(make: Make) -> None:

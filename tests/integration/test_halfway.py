@@ -293,17 +293,20 @@ def test_leftover_rules_alone(make: Callable[..., Service]) -> None:
     assert service.remains() == []
 
 
-def test_rules_flushed_by_a_reload_of_the_firewall(make: Callable[..., Service]) -> None:
+@pytest.mark.parametrize("spoil", ["delete table ip %s", "flush table ip %s", "flush chain ip %s isolation"])
+def test_rules_flushed_by_a_reload_of_the_firewall(make: Callable[..., Service], spoil: str) -> None:
     """The status tells that the rules are gone, a start brings them back and touches nothing else."""
     service = make(container(netns="bridge"))
     service.start()
     before = (service.daemon_pid(), service.container_pid())
-    run("nft", "delete table ip %s" % service.table)
+    rules = run("nft", "list", "table", "ip", service.table).stdout
+    run("nft", spoil % service.table)
     status = service.status()
     assert (status["avail"], status["overall"]) == ("up", "warn")
     assert service.table in status["daemon"]["problems"][0]
     outcome = service.start()
     assert outcome["changed"] and [command["cmd"].split()[0] for command in outcome["commands"]] == ["nft"]
+    assert run("nft", "list", "table", "ip", service.table).stdout == rules
     assert service.status()["overall"] == "up"
     assert (service.daemon_pid(), service.container_pid()) == before
     assert not service.start()["changed"]

@@ -28,6 +28,7 @@ from .container_status import doubt_of, read_found
 from .container_wait import wait_until_up
 from .docker_run import run_words
 from .image import Image
+from .published_ports import unheard_port
 
 SETTLE = 0.25
 """How long, in seconds, a container must have run before it is taken to be up: most bad commands end at once."""
@@ -192,7 +193,9 @@ class Container(Driver):
         return self._find()
 
     def _network_problem(self, found: Found) -> str:
-        return self._network.problem(found) if self._network else ""
+        if self._network:
+            return self._network.problem(found)
+        return unheard_port(found) if found.pid and self.daemon.private else ""
 
     def _forbid_restarts(self, found: Found) -> None:
         """Take back a restart policy that somebody gave the container: the order of starts is the service's."""

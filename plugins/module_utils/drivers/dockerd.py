@@ -356,7 +356,7 @@ class Dockerd(Daemon):
 
     def _has_network(self) -> bool:
         """Whether bridge or rules are there. Rules are only looked for where the service has a use for them."""
-        return self._bridge.exists() or (self._needs_bridge and self._bridge.has_rules())
+        return self._bridge.exists() or (self._needs_bridge and self._bridge.has_table())
 
     def evidence(self) -> Dict[str, str]:
         """What proves that the daemon has released everything. Raises NodeError when it has not."""

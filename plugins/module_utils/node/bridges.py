@@ -23,6 +23,7 @@ from .journal import Journal
 
 PREFIX = "dy"
 _DEADLINE = 10.0
+_RULES = 4  # how many there are in the table of a service
 _LARGEST, _SMALLEST = 8, 27  # prefix lengths of the networks that a service may have
 
 
@@ -134,8 +135,10 @@ class Bridge:
             return "the bridge %s is gone, and with it the network of the containers: restart the service" % self.name
         if "UP" not in link.get("flags", []) or not _addresses(link):
             return "the bridge %s is down or has lost its address, a start brings it back" % self.name
-        if not self.has_rules():
+        if not self.has_table():
             return "the nftables table %s is gone, a start brings it back" % self.table
+        if self._has_lost_rules():
+            return "the nftables table %s has lost rules, a start brings them back" % self.table
         return ""
 
     def subnet(self) -> Optional[Subnet]:
@@ -152,12 +155,12 @@ class Bridge:
             self._run.change(["ip", "address", "add", subnet.gateway, "dev", self.name], _DEADLINE)
         if "UP" not in link.get("flags", []):
             self._run.change(["ip", "link", "set", "dev", self.name, "up"], _DEADLINE)
-        if not link or not self.has_rules():
+        if not link or not self.has_table() or self._has_lost_rules():
             self._run.change(["nft", self._rules(subnet)], _DEADLINE)
 
     def stop(self) -> None:
         """Take the rules and the bridge away, as far as they are there."""
-        if self.has_rules():
+        if self.has_table():
             self._run.change(["nft", "delete table ip %s" % self.table], _DEADLINE)
         if self.exists():
             self._run.change(["ip", "link", "delete", "dev", self.name], _DEADLINE)
@@ -177,12 +180,17 @@ class Bridge:
             f'{rule} isolation oifname "{bridge}" iifname != "{bridge}" drop'
         )
 
-    def has_rules(self) -> bool:
-        """Whether the node has the table. Raises Undetermined."""
+    def has_table(self) -> bool:
+        """Whether the node has the table of the service. Raises Undetermined."""
         if self._gone:
             return False
         tables = _json(["nft", "--json", "list", "tables"])
         return any(item.get("table", {}).get("name") == self.table for item in tables.get("nftables", []))
+
+    def _has_lost_rules(self) -> bool:
+        """Whether rules of the table have been removed, one by one or with a flush. Raises Undetermined."""
+        content = _json(["nft", "--json", "list", "table", "ip", self.table])
+        return sum("rule" in item for item in content.get("nftables", [])) < _RULES
 
     def _link(self) -> Dict[str, Any]:
         """The flags and addresses of the interface, empty when there is none."""
