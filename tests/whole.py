@@ -250,19 +250,22 @@ def _act_until(path: str, raw: dict[str, Any], state: str, at: int) -> None:
 
 def walk(
     make_whole: Callable[..., Whole],
-    life: Callable[[Whole, int], Sequence[bool]],
+    life: Callable[[Whole, int, Sequence[bool]], Sequence[bool]],
     at_least: Sequence[int],
     empty: bool = False,
 ) -> None:
     """Cut the actions in the life of a service before their first, second, ... change, until all of them end by themselves.
 
-    `life` tells which were cut. `at_least` is how many changes each must have.
+    `life` is told which of its actions are still to be cut, and tells which were. `at_least` is how many changes each must
+    have.
     """
     lives: list[Sequence[bool]] = []
+    left: Sequence[bool] = [True] * len(at_least)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        while not lives or any(lives[-1]):
+        while any(left):
             numbers = range(len(lives) + 1, len(lives) + 1 + SIDE_BY_SIDE)
-            lives += pool.map(life, [make_whole(empty) for _number in numbers], numbers)
+            lives += pool.map(life, [make_whole(empty) for _number in numbers], numbers, [left] * SIDE_BY_SIDE)
+            left = lives[-1]
     for killed, least in zip(zip(*lives), at_least):
         changes = killed.index(False)
         assert changes >= least and not any(killed[changes:]), lives

@@ -152,14 +152,13 @@ class Container(Driver):
     def start(self) -> bool:
         found = self._with_network(self._find())
         thawed = bool(found and found.runs and self._group(found).thaw(self._run, self.rid))
-        tamed = bool(found and found.restart_policy)
+        tamed, circles = bool(found and found.restart_policy), bool(found and found.restarts)
         if found and tamed:
             self._forbid_restarts(found)
             found = self._find()
         if found and not self._run.check_mode:
             self.machine.record.put("containers", self.rid, found.id)  # it may have been lost
         if found and found.runs:
-            circles = tamed and found.inspect.get("RestartCount")
             self._wait_until_up(0 if tamed else SETTLE, _CIRCLE_SETTLE if circles else None)
             return tamed or thawed
         if found is None:

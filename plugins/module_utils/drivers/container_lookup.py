@@ -57,6 +57,11 @@ class Found:
         name = (self.inspect.get("HostConfig", {}).get("RestartPolicy") or {}).get("Name", "")
         return "" if name == "no" else str(name)
 
+    @property
+    def restarts(self) -> int:
+        """How often docker has restarted it by a policy that it still has."""
+        return int(self.inspect.get("RestartCount") or 0) if self.restart_policy else 0
+
 
 class Lookup:
     """Finds the container `name` of resource `rid` in a daemon.

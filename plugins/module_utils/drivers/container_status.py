@@ -24,6 +24,8 @@ def doubt_of(found: Found, daemon: Daemon) -> str:
         return "docker says running, but process %d does not exist" % found.pid
     if daemon.container_group(found.id).is_frozen():
         return "docker says running, but its control group is frozen: no process of it does anything"
+    if found.restarts:
+        return "docker has restarted it %d times: it does not stay up" % found.restarts
     return ""
 
 

@@ -34,3 +34,10 @@ def test_only_a_container_that_really_runs_is_up(container, runs):
 )
 def test_restart_policy(policy, name):
     assert Found("id", "running", {"HostConfig": {"RestartPolicy": policy}}).restart_policy == name
+
+
+@pytest.mark.parametrize(("policy", "restarts"), [("always", 3), ("no", 0)])
+def test_restarts_count_while_docker_goes_on_with_them(policy, restarts):
+    """One that docker has restarted is in doubt until its policy is taken back."""
+    inspect = {"HostConfig": {"RestartPolicy": {"Name": policy}}, "RestartCount": 3}
+    assert Found("id", "running", inspect).restarts == restarts

@@ -68,6 +68,8 @@ class Machine:
         found = {}
         for process in self.host.process.filter(comm="dockerd"):
             words = Path("/proc/%d/cmdline" % process.pid).read_text().split("\0")[1:-1]
+            if not words:  # it has ended, and nobody has waited for it yet
+                continue
             options = {}
             for position, word in enumerate(words):
                 name, equals, value = word.partition("=")
