@@ -179,7 +179,7 @@ class Container(Driver):
 
     def _with_network(self, found: Optional[Found]) -> Optional[Found]:
         """The container, stopped when it runs in a network that is no more: a start gives it the present one."""
-        problem = self._network_problem(found) if found else ""
+        problem = self._network.problem(found) if found and self._network else ""
         if not problem or not found or not self._network:
             return found
         if not self._run.check_mode:

@@ -15,13 +15,14 @@ _UNHEARD = "port %s is published, and nothing listens on %s port %d: its docker-
 
 
 def unheard_port(found: Found) -> str:
-    """Which published port nothing listens on any more, in words; empty when there is none."""
+    """Which published port nothing listens on any more, in words; empty when there is none. Raises Undetermined."""
     ports = (found.inspect.get("NetworkSettings") or {}).get("Ports") or {}
-    for port, bindings in sorted(ports.items()):
+    published = [(port, binding) for port, bindings in sorted(ports.items()) for binding in bindings or []]
+    used = {port.partition("/")[2] for port, _binding in published}
+    heard = {protocol: listeners(protocol) for protocol in PROTOCOLS if protocol in used}
+    for port, binding in published:
         protocol = port.partition("/")[2]
-        heard = listeners(protocol) if bindings and protocol in PROTOCOLS else None
-        for binding in bindings or []:
-            place = ipaddress.ip_address(binding["HostIp"] or "0.0.0.0"), int(binding["HostPort"])
-            if heard is not None and place not in heard:
-                return _UNHEARD % (port, *place)
+        place = ipaddress.ip_address(binding["HostIp"] or "0.0.0.0"), int(binding["HostPort"])
+        if protocol in heard and place not in heard[protocol]:
+            return _UNHEARD % (port, *place)
     return ""

@@ -135,11 +135,7 @@ class Bridge:
             return "the bridge %s is gone, and with it the network of the containers: restart the service" % self.name
         if "UP" not in link.get("flags", []) or not _addresses(link):
             return "the bridge %s is down or has lost its address, a start brings it back" % self.name
-        if not self.has_table():
-            return "the nftables table %s is gone, a start brings it back" % self.table
-        if self._has_lost_rules():
-            return "the nftables table %s has lost rules, a start brings them back" % self.table
-        return ""
+        return self._rules_problem()
 
     def subnet(self) -> Optional[Subnet]:
         """The subnet that the bridge was made for, None when there is none, or without its address. Raises Undetermined."""
@@ -155,7 +151,7 @@ class Bridge:
             self._run.change(["ip", "address", "add", subnet.gateway, "dev", self.name], _DEADLINE)
         if "UP" not in link.get("flags", []):
             self._run.change(["ip", "link", "set", "dev", self.name, "up"], _DEADLINE)
-        if not link or not self.has_table() or self._has_lost_rules():
+        if not link or self._rules_problem():
             self._run.change(["nft", self._rules(subnet)], _DEADLINE)
 
     def stop(self) -> None:
@@ -187,10 +183,14 @@ class Bridge:
         tables = _json(["nft", "--json", "list", "tables"])
         return any(item.get("table", {}).get("name") == self.table for item in tables.get("nftables", []))
 
-    def _has_lost_rules(self) -> bool:
-        """Whether rules of the table have been removed, one by one or with a flush. Raises Undetermined."""
+    def _rules_problem(self) -> str:
+        """Which rules somebody has removed, with the table, by a flush, or one by one. Raises Undetermined."""
+        if not self.has_table():
+            return "the nftables table %s is gone, a start brings it back" % self.table
         content = _json(["nft", "--json", "list", "table", "ip", self.table])
-        return sum("rule" in item for item in content.get("nftables", [])) < _RULES
+        if sum("rule" in item for item in content.get("nftables", [])) < _RULES:
+            return "the nftables table %s has lost rules, a start brings them back" % self.table
+        return ""
 
     def _link(self) -> Dict[str, Any]:
         """The flags and addresses of the interface, empty when there is none."""

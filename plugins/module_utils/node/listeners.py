@@ -12,6 +12,7 @@ from typing import Set, Tuple
 
 from . import files
 from .addresses import IpAddress
+from .errors import Undetermined
 
 _WAITING = {"tcp": "0A", "udp": "07"}
 """The states of a socket that waits for anybody: TCP_LISTEN, and TCP_CLOSE of a socket without a peer. Source: tcp_states.h."""
@@ -19,9 +20,15 @@ PROTOCOLS = tuple(_WAITING)
 
 
 def listeners(protocol: str) -> Set[Tuple[IpAddress, int]]:
-    """What sockets of one of `PROTOCOLS` are bound to. Source: proc_net_tcp in the kernel's documentation."""
-    lines = [line for family in ("", "6") for line in files.kernel_text("/proc/net/" + protocol + family).splitlines()]
-    entries = [line.split(None, 4) for line in lines]
+    """What sockets of one of `PROTOCOLS` are bound to. Raises Undetermined when the kernel does not tell.
+
+    Source: proc_net_tcp in the kernel's documentation. A node without IPv6 has one file.
+    """
+    file = "/proc/net/" + protocol
+    told = files.kernel_text(file)
+    if not told:
+        raise Undetermined("%s cannot be read: which ports are listened on cannot be told" % file)
+    entries = [line.split(None, 4) for line in (told + "\n" + files.kernel_text(file + "6")).splitlines()]
     return {_place(entry[1]) for entry in entries if len(entry) > 4 and entry[3] == _WAITING[protocol]}
 
 
