@@ -13,6 +13,8 @@ from typing import Any, Callable, Dict, List, Match, NoReturn, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
+# The first, so that all that follow are imported in half the time.
+from . import zipped  # noqa: F401  # pylint: disable=unused-import
 from .definition.errors import DefinitionError
 from .definition.keywords import EVERY_RESOURCE, FS, RESOURCES, Keyword, Table
 from .definition.model import Definition
