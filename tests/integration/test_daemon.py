@@ -116,6 +116,20 @@ def test_check_mode_of_a_stop_without_the_daemon(make: Make, rid: str) -> None:
     assert len(planned) == (1 if rid else 3)
 
 
+# The end
+
+
+@pytest.mark.parametrize("arguments", [[], ["--log-level=warn"]], ids=["it says so", "it does not"])
+def test_a_daemon_that_only_sleeps(make: Make, arguments: list[str]) -> None:
+    """It is not waited for when its log says that it has shut down; when the log does not, it ends by itself."""
+    service = make(docker_daemon_args=arguments)
+    service.start()
+    outcome = service.stop()
+    assert any("only sleeps now" in remark["text"] for remark in outcome["log"]) == (not arguments), outcome["log"]
+    assert service.remains() == []
+    service.start()
+
+
 # The socket
 
 

@@ -24,6 +24,7 @@ from ..node.errors import CommandFailed, NodeError, Undetermined
 from ..node.machine import Machine
 from ..node.processes import Process
 from .base import DOWN, UNDEF, UP, Daemon, DaemonLook
+from .dockerd_ending import DockerdEnding
 from .dockerd_watch import DockerdWatch
 from .leftovers import Leftovers
 
@@ -47,6 +48,7 @@ class Dockerd(Daemon):
         self.socket = machine.socket
         self._run = machine.run
         self._grace = grace
+        self._patience = grace + service.values["docker_stop_timeout"]  # seconds that a stop waits for the daemon
         self._needs_bridge = needs_bridge
         self._bridge = Bridge(machine.short_id, machine.run)
         self._pid_file = os.path.join(machine.private_folder, "docker.pid")
@@ -55,6 +57,7 @@ class Dockerd(Daemon):
         self._predicted: Optional[DaemonLook] = None
         self._watch = DockerdWatch(service, machine, self._leftovers, self._pid_file)
         self._log = DaemonLog(machine.daemon_log)
+        self._ending = DockerdEnding(machine, self._watch, self._leftovers, self._log, self._pid_file, self._patience)
 
     # Reading
 
@@ -215,9 +218,8 @@ class Dockerd(Daemon):
             argv += ["--log-opt", "max-size=10m", "--log-opt", "max-file=3"]
         argv += given
         if with_systemd:
-            stop_timeout = self._grace + values["docker_stop_timeout"]
             return systemd.transient_unit(
-                self._unit, machine.slice, machine.daemon_log, self.data_root, stop_timeout, argv
+                self._unit, machine.slice, machine.daemon_log, self.data_root, self._patience, argv
             )
         return argv
 
@@ -298,7 +300,7 @@ class Dockerd(Daemon):
         found = self.look()
         if found.state != UNDEF or found.pid is None or not processes.is_halted(found.pid):
             return found
-        self._signal(signal.SIGCONT)
+        self._ending.signal(signal.SIGCONT)
         return self.look()
 
     def running_containers(self, by_list: bool = False) -> Dict[str, str]:
@@ -319,10 +321,7 @@ class Dockerd(Daemon):
         }
 
     def stop(self) -> bool:
-        """End the daemon and everything it left; whether there was something. Raises NodeError when a part stays.
-
-        A daemon that does not heed SIGTERM is continued, in case it was stopped by a signal, and killed in the end.
-        """
+        """End the daemon and everything it left; whether there was something. Raises NodeError when a part stays."""
         if self._predicted and self._predicted.state == DOWN:
             return False
         process = self._watch.process()
@@ -330,18 +329,7 @@ class Dockerd(Daemon):
         self._watch.forget()
         changed = process is not None
         if process:
-            self._signal(signal.SIGTERM)
-            if not self._run.check_mode:
-                if processes.is_halted(process.pid):
-                    self._signal(signal.SIGCONT)
-                if not processes.wait_gone(process, self._grace + self.service.values["docker_stop_timeout"]):
-                    self._run.journal.remark("", "the docker daemon (pid %d) did not end in time" % process.pid, "warn")
-                    self._signal(signal.SIGKILL)
-                    if not processes.wait_gone(process, _KILL_DEADLINE):
-                        raise NodeError(
-                            "the docker daemon (pid %d) cannot be killed: it waits for a device (state %s)"
-                            % (process.pid, processes.state(process.pid))
-                        )
+            self._ending.end(process)
         self._watch.forget()
         if self._run.check_mode:
             self._predicted = DaemonLook(DOWN, "docker daemon is not running")
@@ -383,10 +371,3 @@ class Dockerd(Daemon):
             % (self.machine.exec_root, self.data_root),
             "network": "bridge and rules are gone",
         }
-
-    def _signal(self, number: int) -> None:
-        process = self._watch.process()
-        if process:
-            self._watch.forget()
-            name = signal.Signals(number).name[3:]
-            self._run.do(["kill", "-" + name, str(process.pid)], partial(processes.send, process, number))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 
 from . import files
 from .errors import NodeError
@@ -39,14 +40,25 @@ class DaemonLog:
         self._begin = os.fstat(descriptor).st_size
         return descriptor
 
+    def mark(self) -> None:
+        """Leave out what the log says so far."""
+        with suppress(OSError):
+            self._begin = os.path.getsize(self.path)
+
+    def says(self, text: str) -> bool:
+        """Whether the log says something since it was opened or marked."""
+        return text in self._read()
+
     def last_words(self, count: int = 4) -> str:
         """The last lines of this run that tell more than progress, as one line."""
+        lines = [line.strip() for line in self._read().splitlines() if line.strip()]
+        telling = [line for line in lines if not _PROGRESS.search(line)] or lines
+        return " | ".join(telling[-count:])
+
+    def _read(self) -> str:
         try:
             with open(self.path, "rb") as stream:
                 stream.seek(self._begin)
-                text = stream.read().decode("utf-8", "replace")
+                return stream.read().decode("utf-8", "replace")
         except OSError:
             return ""
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        telling = [line for line in lines if not _PROGRESS.search(line)] or lines
-        return " | ".join(telling[-count:])

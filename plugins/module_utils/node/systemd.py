@@ -30,6 +30,7 @@ def transient_unit(
     """The command that starts `argv` as a service of its own, which works in `folder`.
 
     At the shutdown of the machine it ends before the file system of its folder is unmounted.
+    A daemon that has shut down and only sleeps is killed: that is no failure to be reported.
     The unit delegates its control group, as container managers need; only the daemon itself gets the signal of a stop.
     A dollar sign is doubled: systemd would put the value of a variable in its place.
     """
@@ -40,6 +41,7 @@ def transient_unit(
         "TasksMax=infinity",
         "LimitNOFILE=1048576",
         "RequiresMountsFor=" + folder,
+        "SuccessExitStatus=SIGKILL",
         "TimeoutStopSec=%d" % max(1, round(stop_timeout)),
         "StandardInput=null",
         "StandardOutput=append:" + log,
