@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -48,19 +49,18 @@ class Stage:
         """Run a command. Raises NotRun with its last lines, the long ones cut, when it fails."""
         with self._output.open("w") as output:
             began = time.monotonic()
-            try:
-                process = subprocess.run(
-                    argv,
-                    env={**os.environ, **environment},
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    timeout=_DEADLINE,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                raise NotRun(f"{argv[0]} was not done after {_DEADLINE} s") from None
+            process = subprocess.Popen(
+                argv,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            guard = threading.Timer(_DEADLINE, process.kill)  # Popen.wait with a deadline looks only each 0.05 s
+            guard.start()
+            process.wait()
             seconds = time.monotonic() - began
+            guard.cancel()
         if process.returncode:
             lines = self._output.read_text(errors="replace").strip().splitlines()
             raise NotRun(
