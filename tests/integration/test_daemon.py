@@ -119,15 +119,26 @@ def test_check_mode_of_a_stop_without_the_daemon(make: Make, rid: str) -> None:
 # The end
 
 
-@pytest.mark.parametrize("arguments", [[], ["--log-level=warn"]], ids=["it says so", "it does not"])
-def test_a_daemon_that_only_sleeps(make: Make, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "spoil", "says_so"),
+    [
+        ([], lambda log: None, True),
+        (["--log-level=warn"], lambda log: None, False),
+        ([], os.remove, False),
+        ([], lambda log: (os.remove(log), os.mkfifo(log)), False),
+    ],
+    ids=["it says so", "it does not", "no log", "a pipe for a log"],
+)
+def test_a_daemon_that_only_sleeps(
+    make: Make, arguments: list[str], spoil: Callable[[str], Any], says_so: bool
+) -> None:
     """It is not waited for when its log says that it has shut down; when the log does not, it ends by itself."""
     service = make(docker_daemon_args=arguments)
     service.start()
+    spoil(service.machine.daemon_log)
     outcome = service.stop()
-    assert any("only sleeps now" in remark["text"] for remark in outcome["log"]) == (not arguments), outcome["log"]
+    assert any("only sleeps now" in remark["text"] for remark in outcome["log"]) == says_so, outcome["log"]
     assert service.remains() == []
-    service.start()
 
 
 # The socket

@@ -47,18 +47,10 @@ class DaemonLog:
 
     def says(self, text: str) -> bool:
         """Whether the log says something since it was opened or marked."""
-        return text in self._read()
+        return text in files.read_end(self.path, self._begin)
 
     def last_words(self, count: int = 4) -> str:
         """The last lines of this run that tell more than progress, as one line."""
-        lines = [line.strip() for line in self._read().splitlines() if line.strip()]
+        lines = [line.strip() for line in files.read_end(self.path, self._begin).splitlines() if line.strip()]
         telling = [line for line in lines if not _PROGRESS.search(line)] or lines
         return " | ".join(telling[-count:])
-
-    def _read(self) -> str:
-        try:
-            with open(self.path, "rb") as stream:
-                stream.seek(self._begin)
-                return stream.read().decode("utf-8", "replace")
-        except OSError:
-            return ""

@@ -142,6 +142,19 @@ def read_text(path: str, limit: int = 1 << 20) -> Optional[str]:
         raise Undetermined("%s cannot be read: %s" % (path, error.strerror)) from error
 
 
+def read_end(path: str, begin: int = 0, limit: int = 1 << 16) -> str:
+    """What was added to a file behind position `begin`, at most its last `limit` bytes; empty when it cannot be read."""
+    try:
+        with open(path, "rb", opener=_at_once) as stream:
+            facts = os.fstat(stream.fileno())
+            if not stat.S_ISREG(facts.st_mode):
+                return ""
+            stream.seek(max(begin, facts.st_size - limit))
+            return stream.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def kernel_text(path: str) -> str:
     """What a file of the kernel says, without the space around it; an empty string when the file has gone."""
     try:

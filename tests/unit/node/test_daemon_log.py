@@ -33,12 +33,32 @@ def test_only_what_came_since_counts(log):
     assert log.says("three") and log.last_words() == "three"
 
 
-@pytest.mark.parametrize("vanish", [os.remove, lambda path: os.truncate(path, 0)], ids=["removed", "emptied"])
+def become(make):
+    """Something else in the place of the log."""
+
+    def vanish(path):
+        os.remove(path)
+        make(path)
+
+    return vanish
+
+
+@pytest.mark.parametrize(
+    "vanish",
+    [os.remove, lambda path: os.truncate(path, 0), become(os.mkfifo), become(os.mkdir)],
+    ids=["removed", "emptied", "a pipe", "a folder"],
+)
 def test_a_log_that_is_gone_says_nothing(log, vanish):
     log.mark()
     vanish(log.path)
     assert not log.says("earlier")
     assert log.last_words() == ""
+
+
+def test_only_the_end_of_a_long_log_is_read(log):
+    log.mark()
+    write(log, "first\n" + "x" * (1 << 17) + "\nlast\n")
+    assert log.says("last") and not log.says("first")
 
 
 def test_a_log_that_was_not_there(tmp_path):
