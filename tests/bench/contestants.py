@@ -58,9 +58,14 @@ class Stage:
             )
             guard = threading.Timer(_DEADLINE, process.kill)  # Popen.wait with a deadline looks only each 0.05 s
             guard.start()
-            process.wait()
+            try:
+                process.wait()
+            finally:
+                is_late = not guard.is_alive()
+                guard.cancel()
             seconds = time.monotonic() - began
-            guard.cancel()
+        if is_late:
+            raise NotRun(f"{argv[0]} was not done after {_DEADLINE} s")
         if process.returncode:
             lines = self._output.read_text(errors="replace").strip().splitlines()
             raise NotRun(

@@ -35,7 +35,6 @@ SETTLE = 0.25
 _CIRCLE_SETTLE = 2.0
 """The same for one that docker has restarted by a policy which is taken back: it has ended before, and may do so again."""
 _COMMAND_DEADLINE = 60.0
-_KILL_DEADLINE = 10.0
 
 
 class Container(Driver):
@@ -345,7 +344,7 @@ class Container(Driver):
             raise NodeError(
                 "container %s still runs after docker stop: docker says %s" % (self.name, state.get("Status"))
             )
-        if not processes.wait_until(lambda: not self.daemon.container_pids(found.id), _KILL_DEADLINE):
+        if not processes.wait_until(lambda: not self.daemon.container_pids(found.id), processes.KILL_DEADLINE):
             alive = processes.describe(self.daemon.container_pids(found.id))
             raise NodeError("container %s is stopped for docker, but processes of it live on: %s" % (self.name, alive))
         if state.get("ExitCode") == 137:

@@ -16,8 +16,6 @@ from ..node.errors import NodeError
 from ..node.machine import Machine
 from .base import Daemon
 
-_KILL_DEADLINE = 10.0
-
 
 class Orphan:
     """A container whose daemon is dead, known by its control group."""
@@ -39,7 +37,7 @@ class Orphan:
             self._machine.outlook.ended.update(pids)
         elif not self._has_ended(grace):
             self._signal(signal.SIGKILL, self._pids())
-            if not self._has_ended(_KILL_DEADLINE):
+            if not self._has_ended(processes.KILL_DEADLINE):
                 raise NodeError("processes of the container cannot be killed: %s" % processes.describe(self._pids()))
         return True
 

@@ -28,8 +28,6 @@ from .dockerd_ending import DockerdEnding
 from .dockerd_watch import DockerdWatch
 from .leftovers import Leftovers
 
-_KILL_DEADLINE = 10.0
-
 
 class Dockerd(Daemon):
     """The daemon of one service.
@@ -274,12 +272,7 @@ class Dockerd(Daemon):
 
     def _give_up(self, child: Optional[subprocess.Popen[bytes]]) -> None:
         """End a daemon that this run started and that did not come up."""
-        process = self._watch.process()
-        if process:
-            processes.send(process, signal.SIGTERM)
-            if not processes.wait_gone(process, 3):
-                processes.send(process, signal.SIGKILL)
-                processes.wait_gone(process, _KILL_DEADLINE)
+        self._ending.give_up()
         if child is not None:
             child.wait()
         self._leftovers.clear()

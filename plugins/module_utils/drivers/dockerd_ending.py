@@ -18,8 +18,10 @@ from ..node.processes import Process
 from .dockerd_watch import DockerdWatch
 from .leftovers import Leftovers
 
-_KILL_DEADLINE = 10.0
-_SHUT_DOWN = "Daemon shutdown complete"
+_GIVE_UP_DEADLINE = 3.0
+_SHUT_DOWN = (
+    "Daemon shutdown complete"  # logged by dockerd's start function, when all but the end of containerd is done
+)
 
 
 class DockerdEnding:
@@ -56,11 +58,20 @@ class DockerdEnding:
             return
         self._run.journal.remark("", "the docker daemon (pid %d) did not end in time" % process.pid, "warn")
         self.signal(signal.SIGKILL)
-        if not processes.wait_gone(process, _KILL_DEADLINE):
+        if not processes.wait_gone(process, processes.KILL_DEADLINE):
             raise NodeError(
                 "the docker daemon (pid %d) cannot be killed: it waits for a device (state %s)"
                 % (process.pid, processes.state(process.pid))
             )
+
+    def give_up(self) -> None:
+        """End a daemon that did not come up, without a word: its start has failed, and says so."""
+        process = self._watch.process()
+        if process:
+            processes.send(process, signal.SIGTERM)
+            if not processes.wait_gone(process, _GIVE_UP_DEADLINE):
+                processes.send(process, signal.SIGKILL)
+                processes.wait_gone(process, processes.KILL_DEADLINE)
 
     def signal(self, number: int) -> None:
         """Send a signal to the daemon, if it is there."""
@@ -82,7 +93,7 @@ class DockerdEnding:
             text = "the docker daemon has shut down: its process (pid %d), which only sleeps now, is killed"
             self._run.journal.remark("", text % process.pid)
             processes.send(process, signal.SIGKILL)
-        ended = processes.wait_gone(process, _KILL_DEADLINE)
+        ended = processes.wait_gone(process, processes.KILL_DEADLINE)
         if ended and os.path.isfile(self._pid_file):
             files.remove_file(self._pid_file)
         return ended

@@ -24,7 +24,6 @@ from ..node.machine import Machine
 from ..node.mounts import Mount
 from ..node.processes import Process
 
-_KILL_DEADLINE = 10.0
 _UMOUNT_DEADLINE = 30.0
 _BUSY_DEADLINE = 5.0
 _SLICE_DEADLINE = 30.0
@@ -135,10 +134,10 @@ class Leftovers:
             self._run.do(["kill", "-KILL", *[str(pid) for pid in sorted(pids)]], self._kill)
 
     def _kill(self) -> None:
-        self._machine.cgroup.kill(_KILL_DEADLINE)
+        self._machine.cgroup.kill(processes.KILL_DEADLINE)
         for process in self.helpers():
             processes.send(process, signal.SIGKILL)
-            processes.wait_gone(process, _KILL_DEADLINE)
+            processes.wait_gone(process, processes.KILL_DEADLINE)
 
     def _umount(self, mount: Mount) -> None:
         """Unmount one mount. What a process that was ended a moment ago still holds is waited for."""

@@ -23,8 +23,17 @@ from .journal import Journal
 
 PREFIX = "dy"
 _DEADLINE = 10.0
-_RULES = 4  # how many there are in the table of a service
 _LARGEST, _SMALLEST = 8, 27  # prefix lengths of the networks that a service may have
+_RULES = (
+    "add table ip {table}; flush table ip {table}; "
+    "add chain ip {table} outbound {{ type nat hook postrouting priority srcnat ; }}; "
+    'add rule ip {table} outbound ip saddr {network} oifname != "{bridge}" masquerade; '
+    "add chain ip {table} isolation {{ type filter hook forward priority filter ; }}; "
+    'add rule ip {table} isolation iifname "{bridge}" oifname != "{bridge}" oifname "{prefix}*" drop; '
+    'add rule ip {table} isolation oifname "{bridge}" iifname != "{bridge}" ct state established,related accept; '
+    'add rule ip {table} isolation oifname "{bridge}" iifname != "{bridge}" drop'
+)
+"""Masquerade what leaves the node; let nothing new in but through the daemon's proxy, nor over to another service."""
 
 
 @dataclass(frozen=True)
@@ -163,18 +172,7 @@ class Bridge:
         self._gone = self._run.check_mode
 
     def _rules(self, subnet: Subnet) -> str:
-        """Masquerade what leaves the node; let nothing new in but through the daemon's proxy, nor over to another service."""
-        table, bridge = self.table, self.name
-        rule = f"add rule ip {table}"
-        return (
-            f"add table ip {table}; flush table ip {table}; "
-            f"add chain ip {table} outbound {{ type nat hook postrouting priority srcnat ; }}; "
-            f'{rule} outbound ip saddr {subnet.bridge} oifname != "{bridge}" masquerade; '
-            f"add chain ip {table} isolation {{ type filter hook forward priority filter ; }}; "
-            f'{rule} isolation iifname "{bridge}" oifname != "{bridge}" oifname "{PREFIX}*" drop; '
-            f'{rule} isolation oifname "{bridge}" iifname != "{bridge}" ct state established,related accept; '
-            f'{rule} isolation oifname "{bridge}" iifname != "{bridge}" drop'
-        )
+        return _RULES.format(table=self.table, bridge=self.name, prefix=PREFIX, network=subnet.bridge)
 
     def has_table(self) -> bool:
         """Whether the node has the table of the service. Raises Undetermined."""
@@ -185,10 +183,13 @@ class Bridge:
 
     def _rules_problem(self) -> str:
         """Which rules somebody has removed, with the table, by a flush, or one by one. Raises Undetermined."""
-        if not self.has_table():
+        try:
+            content = _json(["nft", "--json", "list", "table", "ip", self.table])
+        except Undetermined:
+            if self.has_table():
+                raise
             return "the nftables table %s is gone, a start brings it back" % self.table
-        content = _json(["nft", "--json", "list", "table", "ip", self.table])
-        if sum("rule" in item for item in content.get("nftables", [])) < _RULES:
+        if sum("rule" in item for item in content.get("nftables", [])) < _RULES.count("add rule"):
             return "the nftables table %s has lost rules, a start brings them back" % self.table
         return ""
 

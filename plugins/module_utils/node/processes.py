@@ -18,6 +18,9 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from .errors import Undetermined
 
+KILL_DEADLINE = 10.0
+"""How long, in seconds, what was killed may take to end. One in the kernel's state D may never do so."""
+
 
 @dataclass(frozen=True)
 class Process:
