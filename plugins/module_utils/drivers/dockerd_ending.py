@@ -90,8 +90,9 @@ class DockerdEnding:
         if not processes.wait_until(lambda: self._is_idle() or not process.runs(), self._patience):
             return False
         if process.runs():
-            text = "the docker daemon has shut down: its process (pid %d), which only sleeps now, is killed"
-            self._run.journal.remark("", text % process.pid)
+            self._run.journal.remark(
+                "", "the docker daemon has shut down: its process, which only sleeps now, is killed"
+            )
             processes.send(process, signal.SIGKILL)
         ended = processes.wait_gone(process, processes.KILL_DEADLINE)
         if ended and os.path.isfile(self._pid_file):
