@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
@@ -13,8 +14,8 @@ from typing import Any, Callable, Dict, List, Match, NoReturn, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-# The first, so that all that follow are imported in half the time.
-from . import zipped  # noqa: F401  # pylint: disable=unused-import
+# The first, so that all that follow are imported in no time.
+from . import zipped
 from .definition.errors import DefinitionError
 from .definition.keywords import EVERY_RESOURCE, FS, RESOURCES, Keyword, Table
 from .definition.model import Definition
@@ -23,6 +24,7 @@ from .definition.secrets import join_secrets
 from .definition.selection import select_resources, select_services
 from .definition.types import BOOLEAN, DURATION, GROUP_NAME, PATH, SIZE, STRING, SUBNET, WORD
 from .node.errors import NodeError
+from .node.files import write_whole
 from .node.journal import Sink
 from .node.machine import Directories, Host
 
@@ -117,8 +119,11 @@ def fail(module: AnsibleModule, msg: str, **facts: Any) -> NoReturn:
     raise SystemExit(1)  # fail_json does not return; its types do not say so
 
 
-def make_host(module: AnsibleModule) -> Host:
-    """The node, after the checks that every call needs. Fails the module when it does not run as root."""
+def make_host(module: AnsibleModule, is_reading: bool = False) -> Host:
+    """The node, after the checks that every call needs. Fails the module when it does not run as root.
+
+    A call that only reads leaves nothing behind, not even what would make the next one faster.
+    """
     if os.geteuid() != 0:
         fail(module, "services are managed by root: set 'become: true' (or ansible_become) for this host")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost connection does not leave an action half done
@@ -130,9 +135,12 @@ def make_host(module: AnsibleModule) -> Host:
         except ValueError as error:
             fail(module, "%s (dockyard_%s): %s" % (name, name, error))
     try:
-        return Host(Directories(values["state_dir"], values["run_dir"], values["log_dir"]), values["network_pool"])
+        host = Host(Directories(values["state_dir"], values["run_dir"], values["log_dir"]), values["network_pool"])
     except NodeError as error:
         fail(module, str(error))
+    if not (is_reading or module.check_mode):
+        atexit.register(zipped.keep, write_whole)
+    return host
 
 
 def load(module: AnsibleModule) -> Dict[str, Definition]:

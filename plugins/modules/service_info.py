@@ -89,7 +89,9 @@ from ansible_collections.dockyard.svc.plugins.module_utils.engine import many
 def main() -> None:
     module = AnsibleModule(argument_spec=SERVICE_OPTIONS, supports_check_mode=True)
     definitions = load(module)
-    module.exit_json(changed=False, services=many.inspect(definitions, make_host(module)), invocation={})
+    module.exit_json(
+        changed=False, services=many.inspect(definitions, make_host(module, is_reading=True)), invocation={}
+    )
 
 
 if __name__ == "__main__":

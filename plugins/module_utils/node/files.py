@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import tempfile
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Tuple, Union
 
 from .errors import NodeError, Undetermined
 
@@ -101,13 +101,13 @@ def group_id(name: str) -> int:
         ) from None
 
 
-def write_whole(path: str, text: str, mode: int = 0o600) -> None:
+def write_whole(path: str, content: Union[str, bytes], mode: int = 0o600) -> None:
     """Write a file so that it is there as a whole or as it was before, also after a power cut."""
     folder = os.path.dirname(path)
     descriptor, scratch = tempfile.mkstemp(dir=folder, prefix=".write-")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content if isinstance(content, bytes) else content.encode())
             stream.flush()
             os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())

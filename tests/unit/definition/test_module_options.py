@@ -26,6 +26,8 @@ class Failed(Exception):
 class Module:
     """A module by its options alone. Those that are not given are None, as Ansible leaves them."""
 
+    check_mode = False
+
     def __init__(self, table=None, **given):
         names = arguments.resource_options(table) if table else {}
         self.params = {**dict.fromkeys(names), "service": "a/b", "index": "0", **given}

@@ -58,10 +58,15 @@ def test_stopping_the_last_container_takes_the_daemon_down_and_leaves_the_others
 
 def test_starting_what_is_up_runs_no_command(play, machine, teams):
     before = machine.life(teams)
+    (bytecode,) = Path("/run/dockyard/private").glob("bytecode-*")
+    kept = bytecode.stat()
     run = play("start", "-e", "svc=app*-*/*")
     assert not run.changed
     assert all(run.commands(service) == [] for service in teams)
     assert machine.life(teams) == before
+    # Nor was anything compiled: earlier starts have kept it.
+    assert bytecode.stat().st_ino == kept.st_ino
+    assert (kept.st_mode, kept.st_uid) == (0o100600, 0)
 
 
 def test_restart_keeps_the_container_and_leaves_the_others_alone(play, machine, others):
