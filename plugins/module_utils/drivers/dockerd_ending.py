@@ -19,6 +19,7 @@ from .dockerd_watch import DockerdWatch
 from .leftovers import Leftovers
 
 _GIVE_UP_DEADLINE = 3.0
+_HELPERS_DEADLINE = 5.0
 _SHUT_DOWN = (
     "Daemon shutdown complete"  # logged by dockerd's start function, when all but the end of containerd is done
 )
@@ -86,6 +87,7 @@ class DockerdEnding:
 
         The last thing that dockerd does is to look whether its containerd has ended, once a second, and to remove its pid
         file. When it has logged that it has shut down, and neither containerd nor shims are left, that second is for nothing.
+        It does not wait for shims: what is about to end as well is given a moment, before it is taken for a leftover.
         """
         if not processes.wait_until(lambda: self._is_idle() or not process.runs(), self._patience):
             return False
@@ -97,6 +99,7 @@ class DockerdEnding:
         ended = processes.wait_gone(process, processes.KILL_DEADLINE)
         if ended and os.path.isfile(self._pid_file):
             files.remove_file(self._pid_file)
+        processes.wait_until(lambda: not self._leftovers.survivors(), _HELPERS_DEADLINE, 0.05)
         return ended
 
     def _is_idle(self) -> bool:

@@ -46,7 +46,7 @@ def test_a_daemon_that_stays(tmp_path, before, answer, helpers, remark, commands
         DockerdEnding(
             SimpleNamespace(run=Runner(journal)),
             SimpleNamespace(process=lambda: process, forget=lambda: None),
-            SimpleNamespace(helpers=lambda: helpers),
+            SimpleNamespace(helpers=lambda: helpers, survivors=list),
             DaemonLog(str(path)),
             str(pid_file),
             patience=0.5 if remark == LATE else 60,
@@ -58,3 +58,19 @@ def test_a_daemon_that_stays(tmp_path, before, answer, helpers, remark, commands
     finally:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+
+
+def test_a_shim_that_ends_a_moment_later(tmp_path):
+    """It is waited for: only what stays is a leftover."""
+    child = subprocess.Popen(["sleep", "600"])
+    process = processes.find(child.pid)
+    looks = [[7], [7], []]
+    DockerdEnding(
+        SimpleNamespace(run=Runner(Journal("a/b"))),
+        SimpleNamespace(process=lambda: process, forget=lambda: None),
+        SimpleNamespace(helpers=list, survivors=lambda: looks.pop(0)),
+        DaemonLog(str(tmp_path / "dockerd.log")),
+        str(tmp_path / "docker.pid"),
+        patience=60,
+    ).end(process)
+    assert looks == [] and not process.runs()
