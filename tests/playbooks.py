@@ -53,7 +53,7 @@ def run_playbook(
     }
     argv = ["ansible-playbook", "dockyard.svc." + playbook, "--inventory", str(inventory), *arguments]
     done = subprocess.run(
-        argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False
+        argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False
     )
     assert done.returncode == rc, done.stdout
     written = folder / host

@@ -34,7 +34,7 @@ IMAGE = "tiny"
 ARCHIVE = "/srv/tiny.tar"
 OBEDIENT = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
 """A command that runs until it is asked to end."""
-PATIENCE = 60.0
+PATIENCE = 150.0
 """Seconds that something may take on a busy machine before a test gives up."""
 
 

@@ -19,7 +19,7 @@ import testinfra
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 SSH_CONFIG = CHECKOUT / ".build/vm/run/ssh_config"
-PATIENCE = 180  # seconds that an answer may take before a test gives up
+PATIENCE = 400  # seconds that an answer may take before a test gives up
 ON_THE_NODE = "/root/agent"
 
 
