@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Match, NoReturn, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-# The first, so that all that follow are imported in no time.
+# The first, because it makes all imports that follow faster.
 from . import zipped
 from .definition.errors import DefinitionError
 from .definition.keywords import EVERY_RESOURCE, FS, RESOURCES, Keyword, Table

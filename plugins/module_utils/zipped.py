@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: other collections use its modules and roles.
-"""Imports from a zip file in no time, which is how Ansible brings a module and all that it imports to a node.
+"""Fast imports from a zip file, which is how Ansible brings a module and all that it imports to a node.
 
 Python keeps the bytecode of what it imports from folders, but compiles each file of a zip file anew in each process, and
 even twice: it finds out the name of a file by compiling it (zipimporter.get_filename in CPython). This collection has a
@@ -28,16 +28,18 @@ FOLDER = "/run/dockyard/private"
 _SEAL = len(source_hash(b""))
 
 
+Kept = Dict[str, Tuple[bytes, bytes]]
+"""By the name of a file: the hash of its source, and its code marshalled."""
+
+
 class Bytecode:
     """The code of files, by name. What was compiled by earlier calls comes from a file in `folder`."""
 
     def __init__(self, folder: str):
         version = "%s.%s" % (sys.implementation.cache_tag, MAGIC_NUMBER[:2].hex())
         self.path = os.path.join(folder, "bytecode-%s-O%d" % (version, sys.flags.optimize))
-        self._kept: Dict[str, Tuple[bytes, bytes]] = (
-            self._read()
-        )  # by name: the hash of the source, the marshalled code
-        self._is_more = False
+        self._kept = self._read()
+        self._is_more = False  # than the file holds
 
     def code(self, name: str, source: bytes) -> CodeType:
         """The code of a file. Raises SyntaxError."""
@@ -60,7 +62,7 @@ class Bytecode:
             except OSError:
                 pass
 
-    def _read(self) -> Dict[str, Tuple[bytes, bytes]]:
+    def _read(self) -> Kept:
         """What the file holds. Nothing when somebody else could have written it, or when it is not as it was written."""
         if not (_is_private(os.path.dirname(self.path), stat.S_ISDIR) and _is_private(self.path, stat.S_ISREG)):
             return {}
@@ -69,7 +71,7 @@ class Bytecode:
                 seal, content = stream.read(_SEAL), stream.read()
         except OSError:
             return {}
-        kept: Dict[str, Tuple[bytes, bytes]] = marshal.loads(content) if seal == source_hash(content) else {}
+        kept: Kept = marshal.loads(content) if seal == source_hash(content) else {}
         return kept
 
 

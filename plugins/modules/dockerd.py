@@ -44,7 +44,7 @@ options:
   start_timeout:
     description: How long the daemon may take to answer, such as V(30s).
     type: str
-    default: 30s
+    default: 60s
   stop_timeout:
     description: How long the daemon may take to end, such as V(20s).
     type: str
@@ -97,7 +97,7 @@ def main() -> None:
             "socket_group": {"type": "str", "default": "root"},
             "subnet": {"type": "str"},
             "bridge": {"type": "bool", "default": False},
-            "start_timeout": {"type": "str", "default": "30s"},
+            "start_timeout": {"type": "str", "default": "60s"},
             "stop_timeout": {"type": "str", "default": "20s"},
             **NODE_OPTIONS,
         },

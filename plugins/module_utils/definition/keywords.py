@@ -131,7 +131,7 @@ DEFAULT = Table(
             "The network of the private daemon: the lower half for the service's bridge, the upper half for networks that "
             "are made with C(docker network create). By default a free /24 of the node's pool.",
         ),
-        Keyword("docker_start_timeout", DURATION, "How long the private daemon may take to answer.", default=30.0),
+        Keyword("docker_start_timeout", DURATION, "How long the private daemon may take to answer.", default=60.0),
         Keyword(
             "docker_stop_timeout",
             DURATION,

@@ -22,7 +22,7 @@ from .errors import CommandFailed, NodeError, Undetermined
 from .journal import Journal
 
 PREFIX = "dy"
-_DEADLINE = 10.0
+_DEADLINE = 30.0
 _LARGEST, _SMALLEST = 8, 27  # prefix lengths of the networks that a service may have
 _RULES = (
     "add table ip {table}; flush table ip {table}; "

@@ -24,7 +24,7 @@ from .errors import NodeError, Undetermined
 
 COLUMNS = "NAME,BACK-FILE,BACK-INO,BACK-MAJ:MIN,RO,AUTOCLEAR,OFFSET,SIZELIMIT"
 _SECTOR = 512  # bytes, whatever the device's own
-_DEADLINE = 10.0
+_DEADLINE = 30.0
 _READS = 3
 _PAUSE = 0.1
 _NAME = re.compile(r"loop[0-9]+")

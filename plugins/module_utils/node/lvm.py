@@ -21,7 +21,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from .commands import execute
 from .errors import NodeError, Undetermined, last_lines
 
-READ_DEADLINE = 15.0
+READ_DEADLINE = 30.0
 """How long, in seconds, a report may take. It waits while another command changes a group."""
 _PV_FIELDS = "pv_name,pv_uuid,pv_missing,pv_duplicate"
 _LV_FIELDS = "lv_name,lv_uuid,lv_active,lv_tags,lv_skip_activation,origin,pool_lv"
