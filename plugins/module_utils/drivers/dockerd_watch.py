@@ -201,7 +201,7 @@ class DockerdWatch:
         while True:
             owner = processes.socket_owner(self._socket)
             process = processes.find(owner) if owner else None
-            if not owner or process or time.monotonic() > end:
+            if not owner or (process and process.argv) or time.monotonic() > end:
                 return owner, process
             time.sleep(0.02)
 

@@ -82,7 +82,7 @@ class ControlGroup:
                 except OSError as error:
                     if os.path.isdir(parent):
                         raise Undetermined("%s/cgroup.procs cannot be read: %s" % (parent, error.strerror)) from error
-        return {pid for pid in found if pid == 0 or processes.state(pid) not in ("Z", "X", "")}
+        return {pid for pid in found if pid == 0 or processes.runs(pid)}
 
     def children(self) -> List[str]:
         """The names of the groups directly inside."""

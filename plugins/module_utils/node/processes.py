@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
@@ -32,7 +33,7 @@ class Process:
     program: str
 
     def runs(self) -> bool:
-        """Whether this very process still runs. A zombie does not."""
+        """Whether this very process still runs. A zombie does not, once all its threads have ended."""
         now = _stat(self.pid)
         return now is not None and now == (self.born, True)
 
@@ -41,14 +42,16 @@ class Process:
 
 
 def find(pid: int) -> Optional[Process]:
-    """The process with this pid, None when there is none or it is a zombie."""
+    """The process with this pid, None when there is none or it has ended. One whose first thread has ended shows no words."""
     before = _stat(pid)
     if before is None or not before[1]:
         return None
+    program = ""
     try:
         with open("/proc/%d/cmdline" % pid, "rb") as stream:
             argv = tuple(word.decode("utf-8", "replace") for word in stream.read().split(b"\0")[:-1])
-        program = os.readlink("/proc/%d/exe" % pid)
+        with suppress(FileNotFoundError):
+            program = os.readlink("/proc/%d/exe" % pid)
     except OSError:
         return None
     process = Process(
@@ -94,14 +97,24 @@ def _pids() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
+def runs(pid: int) -> bool:
+    """Whether a process of this pid runs. A zombie does not, once all its threads have ended."""
+    return (_stat(pid) or (0, False))[1]
+
+
 def _stat(pid: int) -> Optional[Tuple[int, bool]]:
-    """When a process was born, and whether it runs (a zombie does not)."""
+    """When a process was born, and whether it runs.
+
+    Its first thread may end before the others, and is a zombie until they have: as long as one is there, so are the files,
+    mounts and control groups of the process. Source: proc(5), num_threads.
+    """
     try:
         with open("/proc/%d/stat" % pid, "rb") as stream:
             fields = stream.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return int(fields[19]), fields[0] not in (b"Z", b"X", b"x")
+    state, threads, born = fields[0], int(fields[17]), int(fields[19])
+    return born, threads > 1 if state == b"Z" else state not in (b"X", b"x")
 
 
 def state(pid: int) -> str:
