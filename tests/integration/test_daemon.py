@@ -54,6 +54,17 @@ def test_failed_start_without_a_way_to_take_the_network_back(make: Make) -> None
 # Who is taken for the daemon
 
 
+def test_a_containerd_that_is_late(make: Make) -> None:
+    """dockerd waits for it for fifteen seconds, and ends. It is started once more, and nothing of the first try is left."""
+    service = make()
+    with replaced("containerd", '[ -e /run/late ] || { touch /run/late; exec sleep 600; }\nexec $REAL "$@"'):
+        outcome = service.start()
+        assert [remark["text"].endswith("it is started once more") for remark in outcome["log"]].count(True) == 1
+        assert outcome["status"]["overall"] == "up"
+        service.stop()
+    assert service.remains() == []
+
+
 @pytest.fixture
 def imitation() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts a program named dockerd or containerd that belongs to somebody without rights."""

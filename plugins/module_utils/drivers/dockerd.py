@@ -28,6 +28,12 @@ from .dockerd_ending import DockerdEnding
 from .dockerd_watch import DockerdWatch
 from .leftovers import Leftovers
 
+_CONTAINERD_LATE = "timeout waiting for containerd to start"
+
+
+class _ContainerdLate(NodeError):
+    """The daemon has ended, because its containerd did not start in the time that it is given."""
+
 
 class Dockerd(Daemon):
     """The daemon of one service.
@@ -226,7 +232,19 @@ class Dockerd(Daemon):
         return "dockyard-%s.service" % self.machine.short_id
 
     def _launch(self) -> None:
-        """Start the process and wait until it answers. Raises NodeError with dockerd's own last lines when it does not."""
+        """Start the daemon, once more when only its containerd was late. Raises NodeError with dockerd's own last lines.
+
+        dockerd gives its containerd fifteen seconds, and ends. A node that stood still for a while (its machine was moved,
+        or everything starts at once) needs no more than another try.
+        """
+        try:
+            self._launch_once()
+        except _ContainerdLate as late:
+            self._run.journal.remark("", "%s; it is started once more" % late, "warn")
+            self._launch_once()
+
+    def _launch_once(self) -> None:
+        """Start the process and wait until it answers. Raises NodeError when it does not."""
         deadline = self.service.values["docker_start_timeout"]
         end = time.monotonic() + deadline
         log = self._log.open()
@@ -256,7 +274,8 @@ class Dockerd(Daemon):
         self._give_up(child)
         what = "ended at once" if ended else "did not answer within %g s" % deadline
         reasons = "; ".join([said or "it wrote nothing", *self._watch.data_root_problems()])
-        raise NodeError("the docker daemon of the service %s: %s (log: %s)" % (what, reasons, self.machine.daemon_log))
+        failure = _ContainerdLate if ended and _CONTAINERD_LATE in said else NodeError
+        raise failure("the docker daemon of the service %s: %s (log: %s)" % (what, reasons, self.machine.daemon_log))
 
     def _launch_unit(self, deadline: float) -> Optional[Process]:
         """Start the process as a unit of systemd and wait until it is executed; None when it has ended since."""
