@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import threading
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import pytest
 from ansible_collections.dockyard.svc.tests.support import ARCHIVE, Service, container, kill, processes, wait_for
@@ -418,6 +420,38 @@ def test_foreign_container_keeps_the_daemon(running: Service) -> None:
     running.docker("rm", "--force", "byhand")
     running.stop()
     assert running.remains() == []
+
+
+@pytest.fixture
+def taken_ports() -> Iterator[range]:
+    """The ports that docker tries first, and more than it tries in one go: others of the node listen on them."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="utf-8").split()[0])
+    ports = range(first, first + 25)
+    with contextlib.ExitStack() as stack:
+        for port in ports:
+            stack.enter_context(socket.create_server(("", port)))
+        yield ports
+
+
+def test_free_port_behind_those_of_many_neighbours(make: Make, taken_ports: range) -> None:
+    """Each daemon begins at the same port and gives up after ten: a start and a later one look further."""
+    service = make(container(run_args=["-p", "80"]))
+    for _start in range(2):
+        outcome = service.start()
+        assert len([command for command in outcome["commands"] if command["rc"]]) == 2
+        bindings = {it["HostIp"]: int(it["HostPort"]) for it in service.inspect()["NetworkSettings"]["Ports"]["80/tcp"]}
+        assert bindings["0.0.0.0"] not in taken_ports
+        service.stop()
+    assert service.remains() == []
+
+
+def test_port_that_is_asked_for_and_taken(make: Make, taken_ports: range) -> None:
+    """Nobody looks for another one: the start fails at once, with the port and docker's words."""
+    service = make(container(run_args=["-p", "%d:80" % taken_ports[0]]))
+    outcome = service.act("started")
+    assert outcome["failed"] and "%d: bind: address already in use" % taken_ports[0] in outcome["msg"], outcome["msg"]
+    assert len([command for command in outcome["commands"] if " run " in command["cmd"]]) == 1
+    assert service.remains() == []
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Dict, List, NoReturn, Optional, Set, Tuple
+from typing import Callable, Dict, List, NoReturn, Optional, Set, Tuple
 
 from ..definition.docker_arguments import bind_sources
 from ..definition.model import Definition, ResourceDefinition
@@ -28,13 +28,15 @@ from .container_status import doubt_of, read_found
 from .container_wait import wait_until_up
 from .docker_run import run_words
 from .image import Image
-from .published_ports import unheard_port
+from .published_ports import refused_choice, unheard_port
 
 SETTLE = 0.25
 """How long, in seconds, a container must have run before it is taken to be up: most bad commands end at once."""
 _CIRCLE_SETTLE = 2.0
 """The same for one that docker has restarted by a policy which is taken back: it has ended before, and may do so again."""
 _COMMAND_DEADLINE = 60.0
+_PORT_ATTEMPTS = 50
+"""How often docker may look for free ports. Each time it tries ten."""
 
 
 class Container(Driver):
@@ -218,7 +220,10 @@ class Container(Driver):
             self._run_new()
             return
         self._made = found.id
-        self._docker_change(["unpause" if found.state == "paused" else "start", found.id])
+        if found.state == "paused":
+            self._docker_change(["unpause", found.id])
+        else:
+            self._launch(["start", found.id], str((found.inspect.get("HostConfig") or {}).get("PortBindings")))
         self._imagine(Found(found.id, "running", {}))
 
     def _run_new(self) -> None:
@@ -237,13 +242,17 @@ class Container(Driver):
         self._is_new = True
         id_file = os.path.join(self.machine.private_folder, "%s.cid" % self.definition.index)
         words = run_words(self.definition, self.service, id_file, self.daemon.run_options(), self.daemon.socket)
-        try:
-            if not self._run.check_mode:
-                files.remove_file(id_file)
-            self._docker_change(words, self.values["pull_timeout"], self.values["secrets"])
-        except CommandFailed as error:
+
+        def take_back() -> None:
             self._made = files.read_text(id_file) or None
             self._take_back()
+            files.remove_file(id_file)
+
+        if not self._run.check_mode:
+            files.remove_file(id_file)
+        try:
+            self._launch(words, " ".join(words), take_back, self.values["pull_timeout"], self.values["secrets"])
+        except CommandFailed as error:
             raise NodeError("container %s cannot be run: %s" % (self.name, error)) from error
         if not self._run.check_mode:
             self._made = files.read_text(id_file)
@@ -251,6 +260,31 @@ class Container(Driver):
             files.remove_file(id_file)
         self._gone = False
         self._imagine(Found("", "running", {}))
+
+    def _launch(
+        self,
+        words: List[str],
+        asked: str,
+        take_back: Callable[[], object] = lambda: None,
+        deadline: float = _COMMAND_DEADLINE,
+        environment: Optional[Dict[str, str]] = None,
+    ) -> None:
+        """Let docker start the container, again as long as it comes further in its search for free ports.
+
+        `asked` names the ports that were asked for; `take_back` removes what a failed attempt has made.
+        """
+        refused: Set[int] = set()
+        while True:
+            try:
+                self._docker_change(words, deadline, environment)
+                return
+            except CommandFailed as error:
+                take_back()
+                port = refused_choice(error.stderr, asked)
+                if port is None or port in refused or len(refused) == _PORT_ATTEMPTS:
+                    raise
+                refused.add(port)
+                self._run.journal.remark(self.rid, "docker chose port %d, which is taken: it looks further" % port)
 
     def _wait_until_up(self, passed: float, settle: Optional[float] = None) -> None:
         """Wait until the container is up, and still runs after `settle` seconds, of which `passed` are over.

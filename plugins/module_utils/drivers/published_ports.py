@@ -7,11 +7,28 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from typing import Optional
 
 from ..node.listeners import PROTOCOLS, listeners
 from .container_lookup import Found
 
 _UNHEARD = "port %s is published, and nothing listens on %s port %d: its docker-proxy is gone; a restart brings it back"
+
+_TAKEN = re.compile(r"[\d\]]:(\d+)\b\S*: (?:bind: )?address already in use")
+
+
+def refused_choice(said: str, asked: str) -> Optional[int]:
+    """The host port that docker has chosen itself, and could not have; None when the failure is another one.
+
+    `said` is what docker wrote, `asked` what names the ports that were asked for. For `-p 80` docker takes the next port
+    of the ephemeral range, and gives up after ten that are taken (libnetwork, maxAllocatePortAttempts). Each daemon
+    begins at the first one, so the ports of ten neighbours are enough; the next attempt goes on behind them.
+    """
+    match = _TAKEN.search(said)
+    if match is None or re.search(r"\b%s\b" % match[1], asked):
+        return None
+    return int(match[1])
 
 
 def unheard_port(found: Found) -> str:
