@@ -249,22 +249,21 @@ def _act_until(path: str, raw: dict[str, Any], state: str, at: int) -> None:
 
 
 def walk(
-    make_whole: Callable[..., Whole],
+    services: Sequence[Whole],
     life: Callable[[Whole, int, Sequence[bool]], Sequence[bool]],
     at_least: Sequence[int],
-    empty: bool = False,
 ) -> None:
-    """Cut the actions in the life of a service before their first, second, ... change, until all of them end by themselves.
+    """Cut actions in the lives of services before their first, second, ... change, until all of them end by themselves.
 
-    `life` is told which of its actions are still to be cut, and tells which were. `at_least` is how many changes each must
-    have.
+    `life` ends as it began. It is told which of its actions are still to be cut, and tells which were. `at_least` is how
+    many changes each must have. The services live side by side.
     """
     lives: list[Sequence[bool]] = []
     left: Sequence[bool] = [True] * len(at_least)
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(len(services)) as pool:
         while any(left):
-            numbers = range(len(lives) + 1, len(lives) + 1 + SIDE_BY_SIDE)
-            lives += pool.map(life, [make_whole(empty) for _number in numbers], numbers, [left] * SIDE_BY_SIDE)
+            numbers = range(len(lives) + 1, len(lives) + 1 + len(services))
+            lives += pool.map(life, services, numbers, [left] * len(services))
             left = lives[-1]
     for killed, least in zip(zip(*lives), at_least):
         changes = killed.index(False)

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Callable, Sequence
 
+import pytest
 from ansible_collections.dockyard.svc.tests.support import container
 from ansible_collections.dockyard.svc.tests.whole import (
+    SIDE_BY_SIDE,
     Whole,
     commands,
     cut,
@@ -59,17 +60,45 @@ def stopped(whole: Whole) -> None:
     assert not whole.stop()["changed"]
 
 
-def test_killed_before_each_change(make_whole: Callable[..., Whole]) -> None:
-    """Whatever is up by then is told as up and the rest as down. A start goes on from there, and so does a stop."""
-
-    def life(whole: Whole, at: int, left: Sequence[bool]) -> list[bool]:
-        killed = []
-        ways = (("started", started), ("stopped", started), ("stopped", stopped), ("started", stopped))
-        for (state, then), is_left in zip(ways, left):
-            killed.append(is_left and cut(whole, state, at))
-            if is_left or then is stopped:
-                then(whole)
-        return killed
-
+@pytest.fixture
+def services(make_whole: Callable[..., Whole]) -> list[Whole]:
+    """Services with a bridge and a published port, down."""
     with_bridge = {"container#1": container(stop_timeout=3, run_args=["-p", "80"])}
-    walk(partial(make_whole, **with_bridge), life, at_least=(11, 9, 9, 9))
+    return [make_whole(**with_bridge) for _number in range(SIDE_BY_SIDE)]
+
+
+def test_start_killed_before_each_change(services: list[Whole]) -> None:
+    """Whatever is up by then is told as up and the rest as down, and a stop leaves nothing."""
+
+    def life(whole: Whole, at: int, _left: Sequence[bool]) -> list[bool]:
+        killed = cut(whole, "started", at)
+        stopped(whole)
+        return [killed]
+
+    walk(services, life, at_least=[11])
+
+
+def test_stop_killed_before_each_change(services: list[Whole]) -> None:
+    """The same the other way: a start brings it up again."""
+
+    def life(whole: Whole, at: int, _left: Sequence[bool]) -> list[bool]:
+        killed = cut(whole, "stopped", at)
+        started(whole)
+        return [killed]
+
+    for service in services:
+        service.start()
+    walk(services, life, at_least=[9])
+
+
+def test_killed_again_and_again(services: list[Whole]) -> None:
+    """Each run makes a change or two and is killed: the next one goes on from there, all the way up, and down again."""
+    whole, *_others = services
+    for state, finish in (("started", started), ("stopped", stopped)):
+        seen, at = [whole.there()], 2
+        while cut(whole, state, at):
+            now = whole.there()
+            at = at + 1 if now == seen[-1] else 2  # what was done is not seen there: let the next one go further
+            seen += [now] if now != seen[-1] else []
+        finish(whole)
+        assert len(seen) >= 6, seen

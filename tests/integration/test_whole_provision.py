@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Callable, Sequence
 
-from ansible_collections.dockyard.svc.tests.whole import Whole, commands, cut, everything, make_whole, template, walk
+from ansible_collections.dockyard.svc.tests.whole import (
+    SIDE_BY_SIDE,
+    Whole,
+    commands,
+    cut,
+    everything,
+    make_whole,
+    template,
+    walk,
+)
 from ansible_collections.dockyard.svc.tests.wire import wire
 
 __all__ = ["make_whole", "template", "wire"]
@@ -56,4 +65,4 @@ def test_killed_before_each_change(make_whole: Callable[..., Whole]) -> None:
         assert whole.remains() == [] and not whole.leftovers()
         return killed
 
-    walk(make_whole, life, at_least=(8, 6), empty=True)
+    walk([make_whole(empty=True) for _number in range(SIDE_BY_SIDE)], life, at_least=(8, 6))

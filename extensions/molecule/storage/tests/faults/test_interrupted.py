@@ -55,15 +55,16 @@ def test_f98_killed_again_and_again(deb1, printed, state):
     assert truth(deb1) == dict.fromkeys(("ip#1", "disk#1", "fs#1", "fs#2"), state == "started")
 
 
-def test_f98_killed_before_each_change_of_a_start(deb1, printed):
-    """Wherever a start was killed, a stop cleans up after it."""
-    for step in range(2, 30):
-        outcome = act(deb1, printed, "started", "disk,fs", step)
-        act(deb1, printed, "stopped")
+def test_f98_killed_before_each_change_of_a_volume_group(deb1, printed):
+    """Wherever its start was killed, a stop cleans up after it."""
+    step = 2
+    while act(deb1, printed, "started", "disk", step) is None:
+        act(deb1, printed, "stopped", "disk")
         assert not any(truth(deb1).values())
-        if outcome is not None:
-            break
-    assert step > 5
+        step += 1
+    act(deb1, printed, "stopped", "disk")
+    assert not any(truth(deb1).values())
+    assert step > 2
 
 
 def test_f99_two_controllers_at_once(pair, deb1):

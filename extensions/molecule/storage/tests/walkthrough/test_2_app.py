@@ -7,6 +7,7 @@ import re
 import shutil
 
 import pytest
+from ansible_collections.dockyard.svc.plugins.module_utils.definition.files import read_directory
 
 SERVICE = "app.opensvc.com"
 ADDRESS = "192.0.2.22"
@@ -58,10 +59,11 @@ def test_start_of_both_services(play, deb1):
     assert sorted(began, key=began.get) == ["1", "2", "3"]
 
 
-def test_starting_them_again_changes_nothing(play):
-    run = play("start")
-    assert not run.changed
-    assert run.commands(SERVICE) == run.commands("docker.opensvc.com") == []
+def test_starting_them_again_changes_nothing(deb1, printed):
+    for path in printed:
+        outcome = deb1.act(printed, path, "started")
+        assert not outcome["failed"] and not outcome["changed"], outcome
+        assert outcome["commands"] == []
 
 
 def test_ports_answer_on_the_service_address_only(deb1, deb2):
@@ -114,20 +116,21 @@ def test_containers_are_stopped_together_and_started_one_by_one(deb1, printed):
 
 @pytest.fixture(scope="module")
 def upgraded(tmp_path_factory, scenario):
-    """The folder of the configuration files with the new image in one of them."""
+    """The services of the configuration files with the new image in one of them."""
     folder = tmp_path_factory.mktemp("services") / "services"
     shutil.copytree(scenario / "services", folder)
     file = folder / (SERVICE + ".env")
     file.write_text(file.read_text().replace("run_image = test/busybox\n", "run_image = test/busybox:new\n"))
-    return folder
+    return read_directory(str(folder))
 
 
-def test_upgrade_of_the_container_that_is_stopped(play, deb1, upgraded):
+def test_upgrade_of_the_container_that_is_stopped(deb1, upgraded):
     before = containers(deb1)
-    play("docker", svc=SERVICE, docker_args=import_arguments("test/busybox:new"))
+    deb1.run(*DOCKER, *import_arguments("test/busybox:new"))
     deb1.run(*DOCKER, "rm", SERVICE + ".container.1")
-    run = play("start", svc=SERVICE, rid="container#1", dockyard_services_dir=str(upgraded))
-    status = run.result["services"][SERVICE]["status"]
+    outcome = deb1.act(upgraded, SERVICE, "started", rid="container#1")
+    assert not outcome["failed"], outcome["msg"]
+    status = outcome["status"]
     assert status["overall"] == "up"
     assert "test/busybox:new" in status["resources"]["container#1"]["label"]
     now = containers(deb1)
