@@ -59,7 +59,8 @@ class Starting(Steps):
         for driver in drivers:
             state = self._states[driver.rid]
             if state.state == UNDEF and not driver.values["optional"]:
-                raise ActionFailed("%s: its status cannot be told: %s" % (driver.rid, state.remarks[0].text))
+                text = "%s: its status cannot be told: %s; mend that, or stop the service first"
+                raise ActionFailed(text % (driver.rid, state.remarks[0].text))
         rising = [driver for driver in drivers if self._state(driver) not in (UP, STANDBY_UP)]
         for driver in rising:
             self.instance.machine.outlook.expect(*driver.provides())
