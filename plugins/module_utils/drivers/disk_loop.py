@@ -213,9 +213,10 @@ class LoopDevice(Driver):
 
     def _detach(self, loop: Loop) -> None:
         """Detach a device that nobody uses. losetup is content when somebody does, and leaves the device in use."""
+        vanishes = loop.vanishes  # to be asked before it is free: then it is gone
         if not self._run.check_mode and not block.wait_until_free(loop.device, _RELEASE):
             raise NodeError("%s is in use: %s" % (loop.device, self._users(loop)))
-        if not loop.vanishes:
+        if not vanishes:
             self._run.change(["losetup", "--detach", loop.device], _DEADLINE, self.rid)
         if not self._run.check_mode and not processes.wait_until(lambda: self._is_gone(loop), _RELEASE, 0.1):
             raise NodeError(

@@ -137,7 +137,7 @@ def read_text(path: str, limit: int = 1 << 20) -> Optional[str]:
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno == errno.ENOTDIR:
+        if error.errno in (errno.ENOTDIR, errno.ENODEV):  # sysfs: the device went away meanwhile
             return None
         raise Undetermined("%s cannot be read: %s" % (path, error.strerror)) from error
 

@@ -5,7 +5,8 @@
 """Loop devices, known by the file behind them: its device and inode, because a path may be renamed, linked or replaced.
 
 Loop devices belong to the whole machine, whatever namespaces there are. The kernel tells in sysfs which are in use;
-losetup(8) tells which file each has.
+losetup(8) tells which file each has. That takes some milliseconds, and stays true as long as the file is attached: what it
+has said of an attachment is not asked again.
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ import re
 import stat
 import time
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Tuple
 
 from . import clock, files
 from .commands import execute
 from .errors import NodeError, Undetermined
 
-COLUMNS = "NAME,BACK-FILE,BACK-INO,BACK-MAJ:MIN,RO,AUTOCLEAR,OFFSET,SIZELIMIT"
+_COLUMNS = "NAME,BACK-INO,BACK-MAJ:MIN"
 _SECTOR = 512  # bytes, whatever the device's own
 _DEADLINE = 30.0
 _READS = 3
 _PAUSE = 0.1
 _NAME = re.compile(r"loop[0-9]+")
+_SYSFS = "/sys/block"
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,37 @@ class Identity:
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop device in use. `vanishes`: it was detached while somebody had it open, and goes away with the last of them."""
+    """A loop device in use, and the file that it has. What of it may change at any time is read when it is asked for."""
 
     device: str
-    file: str
     identity: Identity
-    read_only: bool = False
-    vanishes: bool = False
-    whole: bool = True
+
+    @property
+    def file(self) -> str:
+        """The path of the file, with a remark when it was removed."""
+        return self._now("loop/backing_file")
+
+    @property
+    def read_only(self) -> bool:
+        return self._now("ro") == "1"
+
+    @property
+    def vanishes(self) -> bool:
+        """It was detached while somebody had it open, and goes away with the last of them."""
+        return self._now("loop/autoclear") == "1"
+
+    @property
+    def whole(self) -> bool:
+        """It shows all of the file."""
+        return {self._now("loop/offset"), self._now("loop/sizelimit")} <= {"0", ""}
+
+    def _now(self, attribute: str) -> str:
+        """What sysfs says, an empty string for a device that is not in use any more. Raises Undetermined."""
+        return (files.read_text("%s/%s/%s" % (_SYSFS, os.path.basename(self.device), attribute)) or "").rstrip("\n")
+
+
+_known: Dict[str, Loop] = {}
+"""The loop devices that losetup has told of, each by its attachment."""
 
 
 def identity_of(file: str) -> Optional[Identity]:
@@ -112,14 +137,18 @@ def table() -> List[Loop]:
     for attempt in range(_READS):
         if attempt:
             time.sleep(_PAUSE)
-        expected = _in_use()
-        if not expected:
-            return []
-        found = _ask_losetup()
-        missing = expected - {os.path.basename(loop.device) for loop in found}
-        if not missing & _in_use():
-            return found
-    raise Undetermined("losetup does not tell which file %s has" % ", ".join(sorted(missing)))
+        before = _attachments()
+        if all(number in _known for number in before.values()):
+            return [_known[number] for number in before.values()]
+        found = {os.path.basename(loop.device): loop for loop in _ask_losetup()}
+        after = _attachments()
+        if all(name in found or name not in after for name in before):
+            # One that has got another file meanwhile may have been told of before or after that.
+            same = {name: number for name, number in before.items() if number and after.get(name) == number}
+            _known.update({number: found[name] for name, number in same.items()})
+            return list(found.values())
+    missing = sorted(before.keys() & after.keys() - found.keys())
+    raise Undetermined("losetup does not tell which file %s has" % ", ".join(missing))
 
 
 def attachment(device: str) -> str:
@@ -127,14 +156,18 @@ def attachment(device: str) -> str:
 
     An empty string before Linux 5.15, which has no such number.
     """
-    boot = clock.boot_id()
-    number = files.read_text("/sys/block/%s/diskseq" % os.path.basename(device))
-    return "%s %s" % (boot, number.strip()) if boot and number else ""
+    boot, number = clock.boot_id(), _number(os.path.basename(device))
+    return "%s %s" % (boot, number) if boot and number else ""
+
+
+def _number(name: str) -> str:
+    """The number of the attachment, since the boot. An empty string before Linux 5.15."""
+    return (files.read_text("%s/%s/diskseq" % (_SYSFS, name)) or "").strip()
 
 
 def size(device: str) -> int:
     """How many bytes a loop device has; 0 for one that is not in use. Does not open it: that could keep it from going away."""
-    sectors = files.read_text("/sys/block/%s/size" % os.path.basename(device))
+    sectors = files.read_text("%s/%s/size" % (_SYSFS, os.path.basename(device)))
     return int(sectors or 0) * _SECTOR
 
 
@@ -143,24 +176,25 @@ def next_free(taken: Iterable[str] = (), released: Iterable[str] = ()) -> str:
 
     `taken` are those that would be in use by then, `released` those that would not be any more.
     """
-    busy = {"/dev/" + name for name in _in_use()}.difference(released) | set(taken)
+    busy = {"/dev/" + name for name in _attachments()}.difference(released) | set(taken)
     number = 0
     while "/dev/loop%d" % number in busy:
         number += 1
     return "/dev/loop%d" % number
 
 
-def _in_use(folder: str = "/sys/block") -> Set[str]:
-    """The names of the loop devices that have a file, from sysfs."""
+def _attachments() -> Dict[str, str]:
+    """The names of the loop devices that have a file, and the number of each attachment."""
     try:
-        names = os.listdir(folder)
+        names = os.listdir(_SYSFS)
     except OSError as error:
-        raise Undetermined("%s cannot be read: %s" % (folder, error.strerror)) from error
-    return {name for name in names if _NAME.fullmatch(name) and os.path.exists(os.path.join(folder, name, "loop"))}
+        raise Undetermined("%s cannot be read: %s" % (_SYSFS, error.strerror)) from error
+    found = {name for name in names if _NAME.fullmatch(name) and os.path.exists(os.path.join(_SYSFS, name, "loop"))}
+    return {name: _number(name) for name in sorted(found)}
 
 
 def _ask_losetup() -> List[Loop]:
-    argv = ["losetup", "--list", "--json", "--output", COLUMNS]
+    argv = ["losetup", "--list", "--json", "--output", _COLUMNS]
     try:
         result = execute(argv, _DEADLINE)
     except NodeError as error:
@@ -183,16 +217,4 @@ def parse(text: str) -> List[Loop]:
 
 def _read(row: Dict[str, object]) -> Loop:
     major, _colon, minor = str(row["back-maj:min"]).strip().partition(":")
-    return Loop(
-        device=str(row["name"]),
-        file=str(row["back-file"] or ""),
-        identity=Identity((int(major), int(minor)), int(str(row["back-ino"]))),
-        read_only=_flag(row["ro"]),
-        vanishes=_flag(row["autoclear"]),
-        whole=int(str(row["offset"])) == 0 and int(str(row["sizelimit"])) == 0,
-    )
-
-
-def _flag(value: object) -> bool:
-    """Releases before 2.34 write flags as the texts 0 and 1."""
-    return value in (True, "1", "true")
+    return Loop(str(row["name"]), Identity((int(major), int(minor)), int(str(row["back-ino"]))))

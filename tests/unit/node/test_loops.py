@@ -16,22 +16,12 @@ TWO = """{
    "loopdevices": [
       {
          "name": "/dev/loop1",
-         "back-file": "/srv/b.img (deleted)",
          "back-ino": 15343633,
-         "back-maj:min": "     254:0  ",
-         "ro": true,
-         "autoclear": true,
-         "offset": 1048576,
-         "sizelimit": 0
+         "back-maj:min": "     254:0  "
       },{
          "name": "/dev/loop0",
-         "back-file": "/srv/a.img",
          "back-ino": 15343632,
-         "back-maj:min": "     254:0  ",
-         "ro": false,
-         "autoclear": false,
-         "offset": 0,
-         "sizelimit": 0
+         "back-maj:min": "     254:0  "
       }
    ]
 }
@@ -39,15 +29,14 @@ TWO = """{
 # util-linux 2.33
 OLD = """{
    "loopdevices": [
-      {"name": "/dev/loop0", "back-file": "/srv/a.img", "back-ino": "15343632", "back-maj:min": "254:0",
-       "ro": "0", "autoclear": "1", "offset": "0", "sizelimit": "0"}
+      {"name": "/dev/loop0", "back-ino": "15343632", "back-maj:min": "254:0"}
    ]
 }
 """
 # A device node that may not be opened
-UNREADABLE = """{"loopdevices": [{"name": "/dev/loop0", "back-file": null, "back-ino": null, "back-maj:min": null,
-"ro": false, "autoclear": false, "offset": null, "sizelimit": null}]}"""
-A = Loop("/dev/loop0", "/srv/a.img", Identity((254, 0), 15343632))
+UNREADABLE = """{"loopdevices": [{"name": "/dev/loop0", "back-ino": null, "back-maj:min": null}]}"""
+A = Loop("/dev/loop0", Identity((254, 0), 15343632))
+B = Loop("/dev/loop1", Identity((254, 0), 15343633))
 
 
 @pytest.mark.parametrize(
@@ -55,11 +44,8 @@ A = Loop("/dev/loop0", "/srv/a.img", Identity((254, 0), 15343632))
     [
         ("", []),
         ('{\n   "loopdevices": [\n\n   ]\n}\n', []),
-        (
-            TWO,
-            [Loop("/dev/loop1", "/srv/b.img (deleted)", Identity((254, 0), 15343633), True, True, False), A],
-        ),
-        (OLD, [Loop("/dev/loop0", "/srv/a.img", Identity((254, 0), 15343632), False, True, True)]),
+        (TWO, [B, A]),
+        (OLD, [A]),
         (UNREADABLE, []),
     ],
 )
@@ -78,16 +64,68 @@ def machine(monkeypatch):
     """A machine whose kernel and losetup say what the test wants."""
 
     def one(in_use, answer):
+        """`in_use` are devices, with the numbers of their attachments where the kernel has such."""
+
         def execute(argv, deadline):
             if isinstance(answer, Exception):
                 raise answer
             return answer
 
-        monkeypatch.setattr(loops, "_in_use", lambda: set(in_use))
+        numbers = in_use if isinstance(in_use, dict) else dict.fromkeys(in_use, "")
+        monkeypatch.setattr(loops, "_attachments", lambda: dict(numbers))
         monkeypatch.setattr(loops, "execute", execute)
         monkeypatch.setattr(loops, "_PAUSE", 0)
 
+    monkeypatch.setattr(loops, "_known", {})
     return one
+
+
+BOOM = CommandFailed(["losetup"], 1, "", "boom")
+
+
+def test_losetup_is_asked_once_for_an_attachment(machine):
+    machine({"loop0": "7", "loop1": "9"}, Result(0, TWO, ""))
+    assert loops.table() == [B, A]
+    machine({"loop0": "7", "loop1": "9"}, BOOM)
+    assert loops.table() == [A, B]
+    machine({"loop0": "7"}, BOOM)
+    assert loops.table() == [A]
+    machine({"loop0": "8"}, BOOM)
+    with pytest.raises(Undetermined):
+        loops.table()
+
+
+def test_losetup_is_asked_again_where_attachments_have_no_number(machine):
+    machine(["loop0"], Result(0, OLD, ""))
+    assert loops.table() == [A]
+    machine(["loop0"], BOOM)
+    with pytest.raises(Undetermined):
+        loops.table()
+
+
+def test_another_file_while_losetup_answers(machine, monkeypatch):
+    """Nobody knows whether it has told of the first or of the second one."""
+    numbers = iter(["7", "8"])
+    machine([], Result(0, OLD, ""))
+    monkeypatch.setattr(loops, "_attachments", lambda: {"loop0": next(numbers)})
+    assert loops.table() == [A]
+    machine({"loop0": "8"}, BOOM)
+    with pytest.raises(Undetermined):
+        loops.table()
+
+
+def test_what_the_kernel_says_of_a_device(monkeypatch, tmp_path):
+    monkeypatch.setattr(loops, "_SYSFS", str(tmp_path))
+    assert not (A.file or A.read_only or A.vanishes) and A.whole
+    (tmp_path / "loop0/loop").mkdir(parents=True)
+    for name, text in (("ro", "1"), ("loop/autoclear", "1"), ("loop/backing_file", "/srv/a.img (deleted)")):
+        (tmp_path / "loop0" / name).write_text(text + "\n")
+    assert A.read_only and A.vanishes and A.file == "/srv/a.img (deleted)"
+    for name in ("offset", "sizelimit"):
+        (tmp_path / "loop0/loop" / name).write_text("0\n")
+        assert A.whole
+    (tmp_path / "loop0/loop/sizelimit").write_text("4096\n")
+    assert not A.whole
 
 
 def test_no_loop_device_needs_no_question(machine):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
+from ansible_collections.dockyard.svc.plugins.module_utils.node import loops
 from ansible_collections.dockyard.svc.tests.support import Module, loops_of, places_of, run, wait_for
 from ansible_collections.dockyard.svc.tests.whole import Whole, fails, make_whole, template, whole
 from ansible_collections.dockyard.svc.tests.wire import ip, wire
@@ -127,6 +128,7 @@ def test_a_stop_without_programs(whole: Whole) -> None:
     stays = [["docker", *before], ["umount", "fs#1", "fs#2", "disk#1", "disk#2", "ip#1"]]
     stays += [["losetup", *stays[1][1:]], ["ip", "ip#1"]]
     for program, *rids in stays:
+        loops._known.clear()  # as in a new process
         with missing(program):
             outcome = whole.act("stopped")
             assert outcome["failed"] and program in outcome["msg"] and "\n" not in outcome["msg"], outcome["msg"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,23 @@ def test_stop_while_a_process_has_it_open(make_loop: MakeLoop, file: str, folder
     assert attached(folder) == []
 
 
+def test_a_device_that_goes_away_during_the_stop(make_loop: MakeLoop, file: str, folder: Path) -> None:
+    """It was detached in use, and its user, as a mount is one, leaves it now: there is nothing to detach any more."""
+    service = make_loop(file)
+    service.start()
+    (device,) = attached(folder)
+    user = os.open(device, os.O_RDONLY | os.O_EXCL)
+    run("losetup", "--detach", device)
+    assert "goes away as soon as nobody uses it" in service.remarks(RID)
+    later = threading.Timer(1, os.close, [user])
+    later.start()
+    outcome = service.act("stopped")
+    later.join()
+    assert not outcome["failed"], outcome["msg"]
+    assert not outcome["commands"]
+    assert attached(folder) == []
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -202,6 +220,7 @@ def test_losetup_that_cannot_tell(make_loop: MakeLoop, file: str, monkeypatch: p
     service.start()
     with replaced("losetup", script), monkeypatch.context() as hasty:
         hasty.setattr(loops, "_DEADLINE", 0.5)
+        loops._known.clear()  # as in a new process
         nobody_can_tell(service)
     assert service.state(RID) == "up"
 
