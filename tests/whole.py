@@ -14,11 +14,13 @@ import os
 import re
 import shutil
 import signal
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 
@@ -48,6 +50,8 @@ SIDE_BY_SIDE = 4
 _number = count(10)
 _PROCESSES = multiprocessing.get_context("forkserver")  # forks of one that has imported everything
 _PROCESSES.set_forkserver_preload([__name__, "docker", "pytest"])
+_STARTS_AND_JOINS = threading.Lock()
+"""A start reads the exit codes of the others as well: of two threads that read one, the second takes it for 255."""
 
 
 class Whole(Service):
@@ -232,10 +236,13 @@ def refused(whole: Whole, state: str, *words: str, **options: Any) -> None:
 def cut(whole: Whole, state: str, at: int) -> bool:
     """Kill an action before its change number `at`, after which the status is true; whether it got that far."""
     action = _PROCESSES.Process(target=_act_until, args=(whole.path, whole.raw, state, at))
-    action.start()
-    action.join()
+    with _STARTS_AND_JOINS:
+        action.start()
+    wait([action.sentinel])
+    with _STARTS_AND_JOINS:
+        action.join()
     killed = action.exitcode == -signal.SIGKILL
-    assert killed or action.exitcode == 0
+    assert killed or action.exitcode == 0, (state, at, action.exitcode)
     assert whole.truthful()["action"] == ""
     return killed
 

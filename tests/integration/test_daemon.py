@@ -145,11 +145,16 @@ def test_a_daemon_that_only_sleeps(
 ) -> None:
     """It is not waited for when its log says that it has shut down; when the log does not, it ends by itself."""
     service = make(docker_daemon_args=arguments)
-    service.start()
-    spoil(service.machine.daemon_log)
-    outcome = service.stop()
-    assert any("only sleeps now" in remark["text"] for remark in outcome["log"]) == says_so, outcome["log"]
-    assert service.remains() == []
+
+    def is_found_asleep() -> bool:
+        service.start()
+        spoil(service.machine.daemon_log)
+        outcome = service.stop()
+        assert service.remains() == []
+        return any("only sleeps now" in remark["text"] for remark in outcome["log"])
+
+    # On a busy machine the second in which it sleeps may be over before anybody looks.
+    assert any(is_found_asleep() for _attempt in range(5)) if says_so else not is_found_asleep()
 
 
 # The socket
