@@ -93,24 +93,6 @@ def test_clock_jump(pair, deb1):
     assert states(pair.status(deb1)) == UP
 
 
-def test_f29_power_cut(deb1, printed):
-    """After a crash nothing of the service has come up by itself, the status says so, and a start works."""
-    outcome = deb1.act(printed, PRINTED, "started")
-    assert not outcome["failed"], outcome["msg"]
-    deb1.crash()
-    deb1.boot()
-    now = deb1.look()
-    assert now["vgs"]["vgdocker"]["owners"] == [deb1.name]
-    assert (now["mounts"], now["daemons"]) == ({}, {})
-    status = deb1.status(printed, PRINTED)
-    assert {**states(status), "disk#1": "-"} == {**dict.fromkeys(status["resources"], "down"), "disk#1": "-"}
-    outcome = deb1.act(printed, PRINTED, "started")
-    assert not outcome["failed"] and outcome["status"]["overall"] == "up", outcome
-    outcome = deb1.act(printed, PRINTED, "stopped")
-    assert not outcome["failed"], outcome["msg"]
-    assert not any(truth(deb1).values())
-
-
 @contextmanager
 def held(node, program):
     """A program of the node waits before it does anything; yields what tells whether it does, and what lets it go on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ansible_collections.dockyard.svc.extensions.molecule.storage.tests.pair import UP, anything_of_it, remarks, states
 
 LVMORE = "/dev/mapper/vgpair-lvmore"
+PRINTED = "docker.opensvc.com"
 
 
 def test_f63_other_node_owns_the_volume_group(pair, deb1, deb2):
@@ -26,14 +27,11 @@ def test_f63_other_node_owns_the_volume_group(pair, deb1, deb2):
 
 def test_f64_both_start_at_once(pair, deb1, deb2):
     """At most one of them gets the volume group, whatever the moment."""
-    for _round in range(2):
-        running = [(node, pair.begin(node, "started")) for node in (deb1, deb2)]
-        outcomes = {node.name: node.ask("wait", pid=pid) for node, pid in running}
-        active = [node.name for node in (deb1, deb2) if "vgpair/lvpair" in node.look()["active"]]
-        winners = [name for name, outcome in outcomes.items() if not outcome["failed"]]
-        assert active == winners and len(winners) <= 1, {name: outcome["msg"] for name, outcome in outcomes.items()}
-        pair.stop(deb1)
-        pair.stop(deb2)
+    running = [(node, pair.begin(node, "started")) for node in (deb1, deb2)]
+    outcomes = {node.name: node.ask("wait", pid=pid) for node, pid in running}
+    active = [node.name for node in (deb1, deb2) if "vgpair/lvpair" in node.look()["active"]]
+    winners = [name for name, outcome in outcomes.items() if not outcome["failed"]]
+    assert active == winners and len(winners) <= 1, {name: outcome["msg"] for name, outcome in outcomes.items()}
 
 
 def test_f50_address_is_used_by_the_other_node(pair, deb1, deb2):
@@ -69,14 +67,32 @@ def test_f83_multiple_mount_protection(pair, deb1, deb2):
         deb1.run("tune2fs", "-O", "mmp", LVMORE)
 
 
-def test_f65_reboot_of_the_other_node_activates_nothing(pair, deb1, deb2):
-    """A start switches autoactivation off. Where somebody switched it on again, that is reported."""
+def test_f29_f65_power_cut(pair, deb1, deb2, printed):
+    """After a crash nothing comes up by itself, nor of what the other node has; the status says so, and a start works."""
+    pair.start(deb2)
+    assert deb2.look()["vgs"]["vgpair"]["autoactivation"] is False
+    outcome = deb1.act(printed, PRINTED, "started")
+    assert not outcome["failed"], outcome["msg"]
+    deb1.crash()
+    deb1.boot()
+    now = deb1.look()
+    assert now["vgs"]["vgdocker"]["owners"] == [deb1.name]
+    assert (now["mounts"], now["daemons"]) == ({}, {})
+    assert not anything_of_it(deb1)
+    assert states(pair.status(deb2)) == UP
+    status = deb1.status(printed, PRINTED)
+    assert {**states(status), "disk#1": "-"} == {**dict.fromkeys(status["resources"], "down"), "disk#1": "-"}
+    outcome = deb1.act(printed, PRINTED, "started")
+    assert not outcome["failed"] and outcome["status"]["overall"] == "up", outcome
+    outcome = deb1.act(printed, PRINTED, "stopped")
+    assert not outcome["failed"], outcome["msg"]
+    now = deb1.look()
+    assert (now["vgs"]["vgdocker"]["owners"], now["mounts"], now["daemons"]) == ([], {}, {})
+
+
+def test_f65_autoactivation_is_switched_on_again(pair, deb1):
+    """That is reported, and the next start switches it off."""
     pair.start(deb1)
-    assert deb1.look()["vgs"]["vgpair"]["autoactivation"] is False
-    deb2.crash()
-    deb2.boot()
-    assert not anything_of_it(deb2)
-    assert states(pair.status(deb1)) == UP
     deb1.run("vgchange", "--setautoactivation", "y", "vgpair")
     status = pair.status(deb1)
     assert "autoactivation" in remarks(status, "disk#1") and status["overall"] == "warn", status

@@ -30,12 +30,11 @@ def released(node):
     }
 
 
-def test_everything_is_down_at_first(play, deb1):
+def test_everything_is_down_at_first(deb1, printed):
     released(deb1)
-    tree = play("status", svc=SERVICE).result["lines"]
-    assert re.fullmatch(r"docker\.opensvc\.com +down", tree[0])
-    assert len([line for line in tree if re.search(r" (ip|disk|fs|container)#\d +[.OPD]* +down ", line)]) == 5, tree
-    assert "docker daemon is not running" in tree[-1]
+    status = deb1.status(printed, SERVICE)
+    assert states(status) == dict.fromkeys(("ip#1", "disk#1", "fs#1", "fs#2", "container#1"), "down")
+    assert (status["daemon"]["state"], status["overall"]) == ("down", "down")
 
 
 def start(node, services, rid="", path=SERVICE):
