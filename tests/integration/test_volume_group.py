@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from ansible_collections.dockyard.svc.tests import support
 from ansible_collections.dockyard.svc.tests.disks import Disks, commands, folder, new_name, tags
 from ansible_collections.dockyard.svc.tests.support import NODE, Service, run
 from ansible_collections.dockyard.svc.tests.volume_groups import (
@@ -92,6 +93,19 @@ def test_missing_group(make_vg: MakeVg, disks: Disks) -> None:
     assert service.state(RID) == "down"
     refused(service, "LVM sees no volume group nosuchgroup")
     assert not service.stop()["changed"]
+
+
+def test_a_node_with_the_name_of_every_node(
+    make_vg: MakeVg, disks: Disks, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tag would keep nobody out of a shared group: none is started, and none is made."""
+    device = disks.add()
+    monkeypatch.setattr(support, "NODE", "localhost")
+    text, nodes = "is that of every node", ["localhost", "node2"]
+    refused(make_vg({"type": "vg", "name": group}, nodes=nodes), text)
+    outcome = make_vg({"type": "vg", "name": "dynever", "pvs": device}, nodes=nodes).act("provisioned")
+    assert outcome["failed"] and text in outcome["msg"] and not outcome["commands"], outcome["msg"]
+    assert not any(tags(group))
 
 
 # Provisioning
