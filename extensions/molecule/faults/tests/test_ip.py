@@ -228,16 +228,18 @@ def test_neighbours_learn_it(make_ip: Callable[..., Service], address: str) -> N
     assert commands(outcome)[-1].startswith("arping -U" if "." in address else "ndsend")
 
 
-def test_announcement_that_cannot_be_sent(make_ip: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A start without a sent announcement has failed, and is taken back (F53)."""
+@pytest.mark.parametrize("step", ["ask", "ask_again", "announce"])
+def test_nothing_can_be_sent(make_ip: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """A start without an answered question (F50) or a sent announcement (F53) has failed, and is taken back."""
 
     def fail(*_arguments: Any, **_keywords: Any) -> str:
         raise OSError(100, "Network is down")
 
     service, before = make_ip(gateway="10.9.0.2"), network()
-    monkeypatch.setattr(neighbours, "announce", fail)
+    monkeypatch.setattr(neighbours, step, fail)
     outcome = service.act("started")
     assert outcome["failed"] and "Network is down" in outcome["msg"], outcome["msg"]
+    assert step != "ask" or not outcome["commands"]
     assert network() == before
 
 
