@@ -6,7 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from ansible_collections.dockyard.svc.extensions.molecule.storage.tests.pair import DOWN, PATH, UP, states
+from ansible_collections.dockyard.svc.extensions.molecule.storage.tests.pair import (
+    DOWN,
+    PATH,
+    UP,
+    anything_of_it,
+    states,
+)
 from ansible_collections.dockyard.svc.tests.support import wait_for
 from ansible_collections.dockyard.svc.tests.vm.nodes import PATIENCE
 
@@ -91,6 +97,28 @@ def test_clock_jump(pair, deb1):
     finally:
         deb1.run("date", "--set", "10 days ago")
     assert states(pair.status(deb1)) == UP
+
+
+def test_f29_f65_power_cut(pair, deb1, deb2, printed):
+    """After a crash nothing comes up by itself, nor of what the other node has; the status says so, and a start works."""
+    pair.start(deb2)
+    assert deb2.look()["vgs"]["vgpair"]["autoactivation"] is False
+    outcome = deb1.act(printed, PRINTED, "started")
+    assert not outcome["failed"], outcome["msg"]
+    deb1.crash()
+    deb1.boot()
+    now = deb1.look()
+    assert now["vgs"]["vgdocker"]["owners"] == [deb1.name]
+    assert (now["mounts"], now["daemons"]) == ({}, {})
+    assert not anything_of_it(deb1)
+    assert states(pair.status(deb2)) == UP
+    status = deb1.status(printed, PRINTED)
+    assert {**states(status), "disk#1": "-"} == {**dict.fromkeys(status["resources"], "down"), "disk#1": "-"}
+    outcome = deb1.act(printed, PRINTED, "started")
+    assert not outcome["failed"] and outcome["status"]["overall"] == "up", outcome
+    outcome = deb1.act(printed, PRINTED, "stopped")
+    assert not outcome["failed"], outcome["msg"]
+    assert not any(truth(deb1).values())
 
 
 @contextmanager

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.dockyard.svc.extensions.molecule.storage.tests.pair import UP, anything_of_it, remarks, states
+from ansible_collections.dockyard.svc.extensions.molecule.storage.tests.pair import UP, remarks, states
 
 LVMORE = "/dev/mapper/vgpair-lvmore"
-PRINTED = "docker.opensvc.com"
 
 
 def test_f63_other_node_owns_the_volume_group(pair, deb1, deb2):
@@ -65,29 +64,6 @@ def test_f83_multiple_mount_protection(pair, deb1, deb2):
         pair.stop(deb1, rid="fs")
     finally:
         deb1.run("tune2fs", "-O", "mmp", LVMORE)
-
-
-def test_f29_f65_power_cut(pair, deb1, deb2, printed):
-    """After a crash nothing comes up by itself, nor of what the other node has; the status says so, and a start works."""
-    pair.start(deb2)
-    assert deb2.look()["vgs"]["vgpair"]["autoactivation"] is False
-    outcome = deb1.act(printed, PRINTED, "started")
-    assert not outcome["failed"], outcome["msg"]
-    deb1.crash()
-    deb1.boot()
-    now = deb1.look()
-    assert now["vgs"]["vgdocker"]["owners"] == [deb1.name]
-    assert (now["mounts"], now["daemons"]) == ({}, {})
-    assert not anything_of_it(deb1)
-    assert states(pair.status(deb2)) == UP
-    status = deb1.status(printed, PRINTED)
-    assert {**states(status), "disk#1": "-"} == {**dict.fromkeys(status["resources"], "down"), "disk#1": "-"}
-    outcome = deb1.act(printed, PRINTED, "started")
-    assert not outcome["failed"] and outcome["status"]["overall"] == "up", outcome
-    outcome = deb1.act(printed, PRINTED, "stopped")
-    assert not outcome["failed"], outcome["msg"]
-    now = deb1.look()
-    assert (now["vgs"]["vgdocker"]["owners"], now["mounts"], now["daemons"]) == ([], {}, {})
 
 
 def test_f65_autoactivation_is_switched_on_again(pair, deb1):
